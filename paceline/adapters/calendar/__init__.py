@@ -1,0 +1,1 @@
+"""When India's exchanges trade, as data."""

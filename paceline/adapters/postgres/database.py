@@ -1,0 +1,113 @@
+"""The one border where PostgreSQL's failures become Paceline's own."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from paceline.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, Unavailable
+
+Row = asyncpg.Record
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+_TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+
+
+@contextmanager
+def map_errors() -> Iterator[None]:
+    """A lost connection during a commit is `Unavailable` too: whoever repeats must be idempotent, and all
+    are.
+    """
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyExists(error.table_name or "row", error.detail or "") from error
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("what it refers to", error.detail or error.constraint_name or "") from error
+    except asyncpg.RestrictViolationError as error:
+        raise Conflict(str(error)) from error
+    except (asyncpg.CheckViolationError, asyncpg.NotNullViolationError) as error:
+        raise Invalid(error.column_name or error.constraint_name or "row", str(error)) from error
+    except _TRY_AGAIN as error:
+        raise Unavailable(f"PostgreSQL wants it again: {error}") from error
+    except _GONE as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+class Transaction:
+    """Queries inside one transaction; its errors are mapped where it began."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *arguments: object) -> list[Row]:
+        rows: list[Row] = await self._connection.fetch(query, *arguments)
+        return rows
+
+    async def row(self, query: str, *arguments: object) -> Row | None:
+        found: Row | None = await self._connection.fetchrow(query, *arguments)
+        return found
+
+    async def value(self, query: str, *arguments: object) -> Any:
+        return await self._connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: object) -> None:
+        await self._connection.execute(query, *arguments)
+
+
+class Database:
+    """A pool of connections; what a repository is built on."""
+
+    __slots__ = ("_pool",)
+
+    def __init__(self, pool: "asyncpg.Pool[Row]") -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block, rolls back when it raises."""
+        with map_errors():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield Transaction(connection)
+
+    async def fetch(self, query: str, *arguments: object) -> list[Row]:
+        with map_errors():
+            rows: list[Row] = await self._pool.fetch(query, *arguments)
+            return rows
+
+    async def row(self, query: str, *arguments: object) -> Row | None:
+        with map_errors():
+            found: Row | None = await self._pool.fetchrow(query, *arguments)
+            return found
+
+    async def value(self, query: str, *arguments: object) -> Any:
+        with map_errors():
+            return await self._pool.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: object) -> None:
+        with map_errors():
+            await self._pool.execute(query, *arguments)
+
+    async def ready(self) -> None:
+        """Raises `Unavailable` unless a query is answered."""
+        await self.value("SELECT 1")
+
+    async def close(self) -> None:
+        """Waits for queries under way."""
+        await self._pool.close()
+
+
+def columns(rows: Iterable[Sequence[object]], width: int) -> list[list[object]]:
+    """Turns rows into the arrays that `unnest` takes; no rows give empty arrays."""
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned or [[] for _ in range(width)]

@@ -1,0 +1,185 @@
+"""What happened, read from PostgreSQL page by page."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from paceline.adapters.postgres.copy_rows import copy_row_of, key_of, order_of
+from paceline.adapters.postgres.database import Database, Row
+from paceline.adapters.postgres.decisions import decision_of
+from paceline.adapters.postgres.facts import event_of
+from paceline.adapters.postgres.instruments import instrument_of
+from paceline.adapters.postgres.journal import dead_letter_of
+from paceline.adapters.postgres.ledgers import ledger_of
+from paceline.adapters.postgres.queries import sql
+from paceline.domain.account import Broker
+from paceline.domain.copy_order import Cause, CauseKind
+from paceline.domain.errors import NotFound
+from paceline.domain.event import Event
+from paceline.domain.ids import InstrumentId, Offset, SubscriptionId
+from paceline.domain.instrument import Instrument
+from paceline.ports.audit import AuditEntry
+from paceline.ports.copy_orders import CopyRow
+from paceline.ports.history import (
+    AuditFilter,
+    DeadLetterFilter,
+    DeadLetterView,
+    DecisionFilter,
+    DecisionMark,
+    DecisionView,
+    EventFilter,
+    InstrumentFilter,
+    LedgerFilter,
+    LedgerMark,
+    LedgerView,
+    OrderFilter,
+    OrderMark,
+)
+
+_EVENTS = sql("history_events")
+_DEAD_LETTERS = sql("history_dead_letters")
+_DECISIONS = sql("history_decisions")
+_ORDERS_OF = sql("copy_order_by_decisions")
+_COPY_ORDERS = sql("history_copy_orders")
+_LEDGERS = sql("history_ledgers")
+_AUDIT = sql("history_audit")
+_INSTRUMENTS = sql("history_instruments")
+_NATIVE = sql("instrument_of_native")
+
+
+class PostgresHistory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def events(
+        self, which: EventFilter, before: Offset | None, limit: int, *, with_raw: bool
+    ) -> Sequence[Event]:
+        rows = await self._database.fetch(
+            _EVENTS,
+            which.account_id,
+            before,
+            which.kind,
+            which.instrument_id,
+            which.order_id,
+            which.recovered,
+            which.journaled.start,
+            with_raw,
+            which.journaled.end,
+            limit,
+        )
+        return [event_of(row) for row in rows]
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, before: int | None, limit: int
+    ) -> Sequence[DeadLetterView]:
+        received = which.received
+        rows = await self._database.fetch(
+            _DEAD_LETTERS, before, which.account_id, which.kind, received.start, received.end, limit
+        )
+        return [DeadLetterView(row["dead_letter_id"], dead_letter_of(row)) for row in rows]
+
+    async def decisions(
+        self, which: DecisionFilter, before: DecisionMark | None, limit: int
+    ) -> Sequence[DecisionView]:
+        rows = await self._database.fetch(
+            _DECISIONS,
+            *(before or (None, None)),
+            which.subscription_id,
+            which.leader,
+            which.follower,
+            which.outcome,
+            which.reason,
+            which.event,
+            which.created.start,
+            which.created.end,
+            limit,
+        )
+        found = await self._database.fetch(_ORDERS_OF, [row["decision_id"] for row in rows])
+        orders = {
+            decision: [order_of(row) for row in mine]
+            for decision, mine in groupby(found, key=lambda row: row["decision_id"])
+        }
+        return [
+            DecisionView(
+                decision_of(row, orders.get(row["decision_id"], ())),
+                Cause(CauseKind.EVENT, row["event_identity"]),
+                row["decided_at"],
+            )
+            for row in rows
+        ]
+
+    async def copy_orders(
+        self, which: OrderFilter, before: OrderMark | None, limit: int
+    ) -> Sequence[CopyRow]:
+        rows = await self._database.fetch(
+            _COPY_ORDERS,
+            *(before or (None, None)),
+            which.account_id,
+            which.subscription_id,
+            which.decision_id,
+            sorted(which.statuses),
+            which.instrument_id,
+            which.tag,
+            which.planned.start,
+            which.planned.end,
+            limit,
+        )
+        return [copy_row_of(row) for row in rows]
+
+    async def ledgers(
+        self, which: LedgerFilter, after: LedgerMark | None, limit: int
+    ) -> Sequence[LedgerView]:
+        rows = await self._database.fetch(
+            _LEDGERS,
+            *(after or (None, None, None)),
+            which.subscription_id,
+            which.follower,
+            which.instrument_id,
+            which.include_flat,
+            limit,
+        )
+        return [_ledger_view(row) for row in rows]
+
+    async def audit(self, which: AuditFilter, before: int | None, limit: int) -> Sequence[AuditEntry]:
+        created = which.created
+        rows = await self._database.fetch(
+            _AUDIT, before, which.actor, which.subject, created.start, created.end, limit
+        )
+        return [_audit_entry(row) for row in rows]
+
+    async def instruments(
+        self, which: InstrumentFilter, after: InstrumentId | None, limit: int
+    ) -> Sequence[Instrument]:
+        rows = await self._database.fetch(
+            _INSTRUMENTS,
+            after,
+            which.prefix,
+            which.exchange,
+            which.segment,
+            which.kind,
+            which.underlying,
+            limit,
+        )
+        return [instrument_of(row) for row in rows]
+
+    async def instrument_of(self, broker: Broker, native_id: str) -> InstrumentId:
+        found = await self._database.value(_NATIVE, broker, native_id)
+        if found is None:
+            raise NotFound(f"{broker} instrument", native_id)
+        return InstrumentId(found)
+
+
+def _ledger_view(row: Row) -> LedgerView:
+    return LedgerView(SubscriptionId(row["subscription_id"]), key_of(row), ledger_of(row), row["lot"])
+
+
+def _audit_entry(row: Row) -> AuditEntry:
+    return AuditEntry(
+        actor=row["actor"],
+        action=row["action"],
+        subject_kind=row["subject_kind"],
+        subject=row["subject"],
+        cause=row["cause"],
+        details=row["details"],
+        audit_id=row["audit_id"],
+        at=row["at"],
+    )

@@ -1,0 +1,1 @@
+DROP TABLE requests, audit, liquidations, freezes, risk_limits, instrument_ids, instruments;

@@ -1,0 +1,1 @@
+DROP INDEX copy_orders_open_of_keys;

@@ -1,0 +1,215 @@
+"""Plans in PostgreSQL: a chunk is one transaction, and nothing of it is decided here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+
+from paceline.adapters.postgres.copy_rows import ORDER_WIDTH, key_columns, key_of, order_columns, order_of
+from paceline.adapters.postgres.database import Database, Transaction, columns
+from paceline.adapters.postgres.decisions import DECISION_WIDTH, decision_columns, decision_of, sizing_of
+from paceline.adapters.postgres.fencing import require_owner, stale_partitions
+from paceline.adapters.postgres.ledgers import append_lines, load_ledgers, lock_ledgers
+from paceline.adapters.postgres.offsets import move_offsets
+from paceline.adapters.postgres.queries import sql
+from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copying.decision import Decision, Outcome, SizingInputs
+from paceline.domain.copying.view import LeaderPosition, LeaderState
+from paceline.domain.errors import Conflict
+from paceline.domain.ids import (
+    AccountId,
+    BrokerOrderId,
+    DecisionId,
+    EventIdentity,
+    Partition,
+    SubscriptionId,
+    Tag,
+)
+from paceline.domain.instrument import InstrumentKey
+from paceline.domain.ledger import Ledger
+from paceline.domain.position import PositionReport
+from paceline.ports.plans import Chunk, Committed, LedgerKey, Passage
+
+CONSUMER = "replicator"
+
+_PLAN = sql("plan_upsert")
+_DECIDE = sql("decision_insert")
+_STANDING = sql("decision_standing")
+_FREEZE = sql("sizing_freeze")
+_FROZEN = sql("sizing_frozen")
+_SAVE_STATE = sql("leader_state_save")
+_SAVE_STATES = sql("leader_states_save")
+_LOAD_STATES = sql("leader_state_load")
+_INSERT_ORDERS = sql("copy_order_insert")
+_BY_DECISIONS = sql("copy_order_by_decisions")
+_OTHERS = sql("ledger_others")
+
+
+class PostgresPlans:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def commit_chunk(self, chunk: Chunk) -> Committed:
+        async with self._database.transaction() as transaction:
+            await require_owner(transaction, CONSUMER, chunk.partition, chunk.epoch)
+            moved = await _moved_since(transaction, chunk.seen)
+            inserted = await _decide(transaction, chunk, moved.keys())
+            standing = await _standing(transaction, chunk, inserted)
+            outdated = _neither(chunk, inserted, standing)
+            ledgers = await _write_out(transaction, chunk, inserted)
+            await _close(transaction, chunk, inserted, finished=chunk.move_offset and not outdated)
+        return Committed(inserted, standing, outdated, moved | ledgers)
+
+    async def pass_over(self, passages: Sequence[Passage]) -> frozenset[Partition]:
+        if not passages:
+            return frozenset()
+        async with self._database.transaction() as transaction:
+            epochs = {each.partition: each.epoch for each in passages}
+            stale = await stale_partitions(transaction, CONSUMER, epochs)
+            sound = [each for each in passages if each.partition not in stale]
+            rows = sorted(
+                (moved.account_id, *key_columns(moved.key), moved.position.own, moved.position.copied)
+                for each in sound
+                for moved in each.positions
+            )
+            if rows:
+                await transaction.execute(_SAVE_STATES, *columns(rows, 5))
+            if sound:
+                await move_offsets(transaction, CONSUMER, {each.partition: each.offset for each in sound})
+        return stale
+
+    async def ledgers_for(
+        self, subscriptions: Iterable[SubscriptionId], key: InstrumentKey | None = None
+    ) -> Mapping[LedgerKey, Ledger]:
+        return await load_ledgers(self._database, subscriptions, key)
+
+    async def others_held(
+        self, subscriptions: Iterable[SubscriptionId], key: InstrumentKey
+    ) -> Mapping[SubscriptionId, Decimal]:
+        rows = await self._database.fetch(_OTHERS, list(subscriptions), *key_columns(key))
+        return {SubscriptionId(row["subscription_id"]): row["held"] for row in rows}
+
+    async def leader_states(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, LeaderState]:
+        wanted = list(accounts)
+        rows = await self._database.fetch(_LOAD_STATES, wanted)
+        held = {
+            account: {key_of(row): LeaderPosition(row["own"], row["copied"]) for row in mine}
+            for account, mine in groupby(rows, key=lambda row: row["account_id"])
+        }
+        return {account: LeaderState(account, held.get(account, {})) for account in wanted}
+
+    async def frozen_sizings(
+        self, account_id: AccountId, order_ids: Iterable[BrokerOrderId]
+    ) -> Mapping[tuple[BrokerOrderId, SubscriptionId], SizingInputs]:
+        rows = await self._database.fetch(_FROZEN, account_id, list(order_ids))
+        return {
+            (BrokerOrderId(row["order_id"]), SubscriptionId(row["subscription_id"])): sizing_of(row)
+            for row in rows
+        }
+
+    async def decisions_of(self, event: EventIdentity) -> Sequence[Decision]:
+        return await _read_decisions(self._database, event, None)
+
+
+async def _moved_since(transaction: Transaction, seen: Mapping[LedgerKey, Ledger]) -> dict[LedgerKey, Ledger]:
+    """Ledgers that are not as they were seen; the others cannot move any more."""
+    if not seen:
+        return {}
+    now = await lock_ledgers(transaction, seen)
+    return {key: now.get(key, Ledger()) for key, was in seen.items() if now.get(key, Ledger()) != was}
+
+
+async def _decide(transaction: Transaction, chunk: Chunk, moved: Iterable[LedgerKey]) -> tuple[Decision, ...]:
+    left_out = set(moved)
+    sound = [each for each in chunk.decisions if (each.subscription_id, each.key) not in left_out]
+    if not sound:
+        return ()
+    rows = [decision_columns(chunk.event.fact.identity, decision) for decision in sound]
+    new = {row["subscription_id"] for row in await transaction.fetch(_DECIDE, *columns(rows, DECISION_WIDTH))}
+    return tuple(decision for decision in sound if decision.subscription_id in new)
+
+
+async def _standing(
+    transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision]
+) -> tuple[Decision, ...]:
+    if len(inserted) == len(chunk.decisions):
+        return ()
+    new = {decision.subscription_id for decision in inserted}
+    others = [each.subscription_id for each in chunk.decisions if each.subscription_id not in new]
+    return await _read_decisions(transaction, chunk.event.fact.identity, others)
+
+
+def _neither(
+    chunk: Chunk, inserted: Sequence[Decision], standing: Sequence[Decision]
+) -> frozenset[SubscriptionId]:
+    written = {decision.subscription_id for decision in (*inserted, *standing)}
+    return frozenset(each.subscription_id for each in chunk.decisions) - written
+
+
+async def _write_out(
+    transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision]
+) -> dict[LedgerKey, Ledger]:
+    """Orders, frozen ratios and ledger lines of what was newly decided."""
+    orders = [order for decision in inserted for order in decision.orders]
+    if len(await insert_orders(transaction, orders)) != len(orders):
+        raise Conflict("a new decision's order has a tag or a cause that stands already")
+    await _freeze(transaction, chunk, inserted)
+    return await append_lines(transaction, [line for decision in inserted for line in decision.entries])
+
+
+async def insert_orders(transaction: Transaction, orders: Sequence[CopyOrder]) -> frozenset[Tag]:
+    """Tags of the rows that are new; the caller has fenced."""
+    if not orders:
+        return frozenset()
+    rows = await transaction.fetch(
+        _INSERT_ORDERS, *columns([order_columns(order) for order in orders], ORDER_WIDTH)
+    )
+    return frozenset(Tag(row["tag"]) for row in rows)
+
+
+async def _freeze(transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision]) -> None:
+    body = chunk.event.fact.body
+    sized = [each for each in inserted if each.sizing is not None]
+    if isinstance(body, PositionReport) or not sized:
+        return
+    await transaction.execute(
+        _FREEZE,
+        chunk.event.fact.account_id,
+        body.order_id,
+        [decision.subscription_id for decision in sized],
+        [decision.decision_id for decision in sized],
+    )
+
+
+async def _close(
+    transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision], *, finished: bool
+) -> None:
+    event = chunk.event
+    planned = sum(decision.outcome is Outcome.PLANNED for decision in inserted)
+    await transaction.execute(
+        _PLAN,
+        event.fact.identity,
+        event.partition,
+        event.offset,
+        event.fact.account_id,
+        planned,
+        len(inserted) - planned,
+        finished,
+    )
+    if not finished:
+        return
+    if chunk.leader_state is not None:
+        key = event.fact.body.key
+        position = chunk.leader_state.position(key)
+        leader = chunk.leader_state.account_id
+        await transaction.execute(_SAVE_STATE, leader, *key_columns(key), position.own, position.copied)
+    await move_offsets(transaction, CONSUMER, {chunk.partition: event.offset})
+
+
+async def _read_decisions(
+    source: Database | Transaction, event: EventIdentity, subscriptions: Sequence[SubscriptionId] | None
+) -> tuple[Decision, ...]:
+    rows = await source.fetch(_STANDING, event, subscriptions)
+    orders: dict[DecisionId, list[CopyOrder]] = {}
+    for row in await source.fetch(_BY_DECISIONS, [row["decision_id"] for row in rows]):
+        orders.setdefault(DecisionId(row["decision_id"]), []).append(order_of(row))
+    return tuple(decision_of(row, orders.get(row["decision_id"], ())) for row in rows)

@@ -1,0 +1,1002 @@
+-- Every query Paceline sends to PostgreSQL. A block is its name, a description, and one statement; arrays come
+-- in by `unnest`, so that a batch is one round trip.
+
+-- name: fence
+-- The epochs of leases, kept from changing until this transaction ends; renewals pass beside it.
+SELECT partition, epoch FROM leases
+WHERE service = $1 AND partition = ANY($2::smallint[])
+ORDER BY partition FOR KEY SHARE
+
+-- name: journal_lock
+-- As `fence` for the feed, and takes the heads of its partitions, so that commit order is offset order.
+SELECT l.partition, l.epoch FROM leases l JOIN partition_heads h USING (partition)
+WHERE l.service = 'feed' AND l.partition = ANY($1::smallint[])
+ORDER BY l.partition FOR KEY SHARE OF l FOR UPDATE OF h
+
+-- name: journal_append
+-- Numbers the facts that are not known yet; needs the lock above, and no identity twice in one call.
+WITH given AS (
+    SELECT * FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[],
+        $7::bigint[], $8::bigint[], $9::boolean[], $10::jsonb[], $11::bytea[], $12::text[])
+    WITH ORDINALITY AS g(partition, account_id, identity, kind, order_id, revision,
+        broker_time_ns, seen_ns, recovered, body, raw, traceparent, n)
+), moment AS MATERIALIZED (
+    SELECT (at AT TIME ZONE 'UTC')::date AS today, (extract(epoch FROM at) * 1000000000)::bigint AS ns
+    FROM clock_timestamp() AS at
+), fresh AS (
+    INSERT INTO event_identities (identity, journaled_on)
+    SELECT identity, today FROM given, moment ORDER BY n
+    ON CONFLICT DO NOTHING RETURNING identity
+), numbered AS (
+    SELECT g.*,
+        h.last_offset + row_number() OVER (PARTITION BY g.partition ORDER BY n) AS event_offset,
+        coalesce(a.last_sequence, 0) + row_number() OVER (PARTITION BY g.account_id ORDER BY n) AS sequence
+    FROM given g JOIN fresh USING (identity) JOIN partition_heads h USING (partition)
+    LEFT JOIN account_heads a USING (account_id)
+), moved AS (
+    UPDATE partition_heads h SET last_offset = top.event_offset
+    FROM (SELECT partition, max(event_offset) AS event_offset FROM numbered GROUP BY partition) top
+    WHERE h.partition = top.partition
+), counted AS (
+    INSERT INTO account_heads (account_id, last_sequence)
+    SELECT account_id, max(sequence) FROM numbered GROUP BY account_id
+    ON CONFLICT (account_id) DO UPDATE SET last_sequence = excluded.last_sequence
+)
+INSERT INTO events (partition, event_offset, journaled_on, account_id, sequence, identity, kind, order_id,
+    revision, broker_time_ns, seen_ns, journaled_ns, recovered, body, raw, traceparent)
+SELECT partition, event_offset, today, account_id, sequence, identity, kind, order_id,
+    revision, broker_time_ns, seen_ns, ns, recovered, body, raw, traceparent
+FROM numbered, moment ORDER BY partition, event_offset
+RETURNING identity, event_offset, sequence, journaled_ns
+
+-- name: journal_read
+-- A stretch of one partition, in order.
+SELECT partition, event_offset, sequence, journaled_ns, traceparent, identity, account_id, kind, body,
+    broker_time_ns, seen_ns, recovered, raw, revision
+FROM events WHERE partition = $1 AND event_offset > $2
+ORDER BY event_offset LIMIT $3
+
+-- name: journal_heads
+-- The newest offset of each partition.
+SELECT partition, last_offset FROM partition_heads WHERE partition = ANY($1::smallint[])
+
+-- name: journal_sequences
+-- The last sequence of accounts that ever had an event.
+SELECT account_id, last_sequence FROM account_heads WHERE account_id = ANY($1::text[])
+
+-- name: journal_restore
+-- Every fill, and the newest report of everything else, since a moment.
+SELECT identity, account_id, kind, body, broker_time_ns, seen_ns, recovered, raw, revision
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY account_id, kind, order_id ORDER BY event_offset DESC) AS age
+    FROM events
+    WHERE account_id = ANY($1::text[]) AND journaled_ns >= $2
+      AND journaled_on >= (to_timestamp($2 / 1000000000) AT TIME ZONE 'UTC')::date
+) recent
+WHERE kind = 'FILL' OR age = 1
+ORDER BY account_id, event_offset
+
+-- name: journal_lay_weeks
+-- Makes the missing weekly partitions from a day on.
+SELECT paceline_lay_event_weeks($1, $2)
+
+-- name: journal_drop_weeks
+-- Drops the weeks that ended before a day.
+SELECT paceline_drop_event_weeks($1)
+
+-- name: dead_letter_insert
+-- Frames nobody could use.
+INSERT INTO dead_letters (broker, account_id, source, reason, detail, raw, received_ns)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[])
+
+-- name: dead_letter_page
+-- The newest first, of one account or of all.
+SELECT broker, account_id, source, reason, detail, raw, received_ns FROM dead_letters
+WHERE $1::text IS NULL OR account_id = $1
+ORDER BY dead_letter_id DESC LIMIT $2
+
+-- name: offset_load
+-- How far a consumer is.
+SELECT partition, event_offset FROM consumer_offsets WHERE consumer = $1 AND partition = ANY($2::smallint[])
+
+-- name: offset_move
+-- Forward only.
+INSERT INTO consumer_offsets AS mine (consumer, partition, event_offset)
+SELECT $1, * FROM unnest($2::smallint[], $3::bigint[])
+ON CONFLICT (consumer, partition) DO UPDATE
+SET event_offset = excluded.event_offset, updated_at = now()
+WHERE mine.event_offset < excluded.event_offset
+
+-- name: leases_prepare
+-- Lays the rows of every partition of a service where they are missing.
+INSERT INTO leases (service, partition, ttl_ms)
+SELECT $1, generate_series(0, $2::int - 1)::smallint, $3
+ON CONFLICT DO NOTHING;
+
+-- name: leases_rows
+-- Every partition of a service with who holds it.
+SELECT partition, epoch, owner, address, version FROM leases WHERE service = $1 ORDER BY partition;
+
+-- name: leases_acquire
+-- Takes each row whose version is still the one seen; locks in one order, so that claimants never dead-lock.
+WITH claims AS (
+    SELECT l.partition FROM leases l
+    JOIN unnest($4::smallint[], $5::bigint[]) AS c (partition, version)
+        ON l.partition = c.partition AND l.version = c.version
+    WHERE l.service = $1
+    ORDER BY l.partition
+    FOR UPDATE OF l
+)
+UPDATE leases l
+SET epoch = l.epoch + 1, owner = $2, address = $3, version = l.version + 1, ttl_ms = $6,
+    acquired_at = clock_timestamp(), renewed_at = clock_timestamp()
+FROM claims c
+WHERE l.service = $1 AND l.partition = c.partition
+RETURNING l.partition, l.epoch, (extract(epoch FROM l.acquired_at) * 1000000000)::bigint AS acquired_ns;
+
+-- name: leases_renew
+-- Moves the version of the rows that are still the owner's under the epochs he knows.
+WITH mine AS (
+    SELECT l.partition FROM leases l
+    JOIN unnest($3::smallint[], $4::bigint[]) AS h (partition, epoch)
+        ON l.partition = h.partition AND l.epoch = h.epoch
+    WHERE l.service = $1 AND l.owner = $2
+    ORDER BY l.partition
+    FOR NO KEY UPDATE OF l
+)
+UPDATE leases l SET version = l.version + 1, renewed_at = clock_timestamp()
+FROM mine m
+WHERE l.service = $1 AND l.partition = m.partition
+RETURNING l.partition;
+
+-- name: leases_release
+-- Frees rows at once; the next owner need not wait for them to run out.
+WITH mine AS (
+    SELECT l.partition FROM leases l
+    JOIN unnest($3::smallint[], $4::bigint[]) AS h (partition, epoch)
+        ON l.partition = h.partition AND l.epoch = h.epoch
+    WHERE l.service = $1 AND l.owner = $2
+    ORDER BY l.partition
+    FOR NO KEY UPDATE OF l
+)
+UPDATE leases l SET owner = NULL, address = '', version = l.version + 1
+FROM mine m
+WHERE l.service = $1 AND l.partition = m.partition;
+
+-- name: replicas_announce
+-- Beats once and tells of everyone who ever beat and did not withdraw.
+WITH beat AS (
+    INSERT INTO replicas (service, owner, address, version) VALUES ($1, $2, $3, 1)
+    ON CONFLICT (service, owner)
+    DO UPDATE SET address = excluded.address, version = replicas.version + 1, seen_at = now()
+    RETURNING owner, address, version
+)
+SELECT owner, address, version FROM beat
+UNION ALL
+SELECT owner, address, version FROM replicas WHERE service = $1 AND owner <> $2;
+
+-- name: replicas_withdraw
+-- Leaves the list of replicas.
+DELETE FROM replicas WHERE service = $1 AND owner = $2;
+
+-- name: replicas_forget
+-- Strikes off a replica whose beat stopped at this version.
+DELETE FROM replicas WHERE service = $1 AND owner = $2 AND version = $3;
+
+-- name: plan_upsert
+-- Counts what an event led to so far.
+INSERT INTO plans AS p (event_identity, partition, event_offset, leader, planned, skipped, complete, completed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $7 THEN now() END)
+ON CONFLICT (event_identity) DO UPDATE SET
+    planned = p.planned + excluded.planned,
+    skipped = p.skipped + excluded.skipped,
+    complete = p.complete OR excluded.complete,
+    completed_at = coalesce(p.completed_at, excluded.completed_at)
+
+-- name: decision_insert
+-- Those whose event and subscription were not decided before.
+INSERT INTO decisions (decision_id, event_identity, subscription_id, follower, instrument_id, product, side,
+    intent, outcome, quantity, reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity,
+    leader_equity_age_ms, follower_equity, follower_equity_age_ms)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
+    $8::text[], $9::text[], $10::numeric[], $11::text[], $12::text[], $13::text[], $14::numeric[],
+    $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[])
+ON CONFLICT (event_identity, subscription_id) DO NOTHING
+RETURNING subscription_id
+
+-- name: decision_standing
+-- What some subscriptions decided on an event; of all subscriptions when none is named.
+SELECT decision_id, subscription_id, follower, instrument_id, product, side, intent, outcome, quantity,
+    reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity, leader_equity_age_ms,
+    follower_equity, follower_equity_age_ms
+FROM decisions
+WHERE event_identity = $1 AND ($2::text[] IS NULL OR subscription_id = ANY($2::text[]))
+ORDER BY subscription_id
+
+-- name: sizing_freeze
+-- The first decision on a leader's order is the one whose ratio stays.
+INSERT INTO leader_order_sizings (account_id, order_id, subscription_id, decision_id)
+SELECT $1, $2, * FROM unnest($3::text[], $4::text[])
+ON CONFLICT DO NOTHING
+
+-- name: sizing_frozen
+-- The frozen ratios of some orders of a leader.
+SELECT f.order_id, f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
+    d.leader_equity_age_ms, d.follower_equity, d.follower_equity_age_ms
+FROM leader_order_sizings f JOIN decisions d USING (decision_id)
+WHERE f.account_id = $1 AND f.order_id = ANY($2::text[])
+
+-- name: leader_state_save
+-- One position of a leader.
+INSERT INTO leader_states AS s (account_id, instrument_id, product, own, copied) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_id, instrument_id, product) DO UPDATE
+SET own = excluded.own, copied = excluded.copied, version = s.version + 1
+
+-- name: leader_states_save
+-- Many positions of many accounts.
+INSERT INTO leader_states AS s (account_id, instrument_id, product, own, copied)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[])
+ON CONFLICT (account_id, instrument_id, product) DO UPDATE
+SET own = excluded.own, copied = excluded.copied, version = s.version + 1
+
+-- name: leader_state_load
+-- All positions of leaders that are not flat.
+SELECT account_id, instrument_id, product, own, copied FROM leader_states
+WHERE account_id = ANY($1::text[]) AND (own <> 0 OR copied <> 0)
+ORDER BY account_id
+
+-- name: ledger_apply
+-- Appends lines that are not known yet and moves the fold by them; rows are taken in one order, by everyone.
+WITH lines AS (
+    INSERT INTO ledger_entries (subscription_id, instrument_id, product, cause, kind, intent, quantity, reason)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+        $7::numeric[], $8::text[])
+    ON CONFLICT DO NOTHING
+    RETURNING subscription_id, instrument_id, product, kind, kind || '/' || intent AS of, quantity
+), sums AS (
+    SELECT subscription_id, instrument_id, product,
+        coalesce(sum(quantity) FILTER (WHERE kind IN ('IDEAL', 'FORGONE')), 0) AS ideal,
+        coalesce(sum(quantity) FILTER (WHERE of = 'PLANNED/ENTRY'), 0) AS entry_planned,
+        coalesce(sum(quantity) FILTER (WHERE of = 'RELEASED/ENTRY'), 0) AS entry_released,
+        coalesce(sum(quantity) FILTER (WHERE of = 'FILLED/ENTRY'), 0) AS entry_filled,
+        coalesce(sum(quantity) FILTER (WHERE of = 'PLANNED/EXIT'), 0) AS exit_planned,
+        coalesce(sum(quantity) FILTER (WHERE of = 'RELEASED/EXIT'), 0) AS exit_released,
+        coalesce(sum(quantity) FILTER (WHERE of = 'FILLED/EXIT'), 0) AS exit_filled,
+        coalesce(sum(quantity) FILTER (WHERE kind = 'ADJUSTED'), 0) AS adjusted
+    FROM lines GROUP BY subscription_id, instrument_id, product
+)
+INSERT INTO ledgers AS l (subscription_id, instrument_id, product, ideal, entry_planned, entry_released,
+    entry_filled, exit_planned, exit_released, exit_filled, adjusted)
+SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released,
+    entry_filled, exit_planned, exit_released, exit_filled, adjusted
+FROM sums ORDER BY subscription_id, instrument_id, product
+ON CONFLICT (subscription_id, instrument_id, product) DO UPDATE SET
+    ideal = l.ideal + excluded.ideal,
+    entry_planned = l.entry_planned + excluded.entry_planned,
+    entry_released = l.entry_released + excluded.entry_released,
+    entry_filled = l.entry_filled + excluded.entry_filled,
+    exit_planned = l.exit_planned + excluded.exit_planned,
+    exit_released = l.exit_released + excluded.exit_released,
+    exit_filled = l.exit_filled + excluded.exit_filled,
+    adjusted = l.adjusted + excluded.adjusted,
+    version = l.version + 1
+RETURNING subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
+    exit_planned, exit_released, exit_filled, adjusted
+
+-- name: ledger_lock
+-- Ledgers as they stand, kept from moving until this transaction ends.
+SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
+    exit_planned, exit_released, exit_filled, adjusted
+FROM ledgers JOIN unnest($1::text[], $2::text[], $3::text[]) AS k(subscription_id, instrument_id, product)
+    USING (subscription_id, instrument_id, product)
+ORDER BY subscription_id, instrument_id, product FOR UPDATE OF ledgers
+
+-- name: ledger_load
+-- Ledgers of subscriptions, in one key or in all.
+SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
+    exit_planned, exit_released, exit_filled, adjusted
+FROM ledgers
+WHERE subscription_id = ANY($1::text[])
+  AND ($2::text IS NULL OR (instrument_id = $2 AND product = $3))
+
+-- name: ledger_others
+-- What followers hold, and have on its way, by their other subscriptions in one key.
+SELECT s.subscription_id, sum(l.entry_planned - l.entry_released + l.exit_planned - l.exit_released
+    + l.adjusted) AS held
+FROM subscriptions s
+JOIN subscriptions o ON o.follower = s.follower AND o.subscription_id <> s.subscription_id
+JOIN ledgers l ON l.subscription_id = o.subscription_id AND l.instrument_id = $2 AND l.product = $3
+WHERE s.subscription_id = ANY($1::text[])
+GROUP BY s.subscription_id
+
+-- name: copy_order_insert
+-- Rows that are instructions; a tag or cause that stands already is left as it is.
+INSERT INTO copy_orders (copy_order_id, decision_id, cause_kind, cause_identity, subscription_id, account_id,
+    partition, instrument_id, product, side, order_type, quantity, limit_price, trigger_price, validity,
+    disclosed, offline, intent, lane, leg, slice, step, tag, leader_price, leader_time_ns, seen_ns,
+    planned_ns, expires_ns, status, traceparent)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
+    $8::text[], $9::text[], $10::smallint[], $11::text[], $12::numeric[], $13::numeric[], $14::numeric[],
+    $15::text[], $16::numeric[], $17::boolean[], $18::text[], $19::smallint[], $20::integer[],
+    $21::integer[], $22::integer[], $23::text[], $24::numeric[], $25::bigint[], $26::bigint[],
+    $27::bigint[], $28::bigint[], $29::text[], $30::text[])
+ON CONFLICT DO NOTHING
+RETURNING tag
+
+-- name: copy_order_open
+-- Rows not ended, of some partitions, written within bounds, oldest first.
+SELECT * FROM copy_orders
+WHERE partition = ANY($1::smallint[]) AND status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+  AND status = ANY($2::text[])
+  AND ($3::bigint IS NULL OR written_ns < $3) AND ($4::bigint IS NULL OR written_ns >= $4)
+ORDER BY written_ns, copy_order_id LIMIT $5
+
+-- name: copy_order_by_tags
+-- Rows by what the broker gives back.
+SELECT * FROM copy_orders WHERE tag = ANY($1::text[])
+
+-- name: copy_order_lock_by_tags
+-- Rows by what the broker gives back, held until the transaction ends; taken in one order.
+SELECT * FROM copy_orders WHERE tag = ANY($1::text[]) ORDER BY tag FOR UPDATE
+
+-- name: copy_order_open_of_keys
+-- Rows of some subscriptions and keys that have not ended.
+SELECT c.* FROM copy_orders c
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (subscription_id, instrument_id, product)
+    USING (subscription_id, instrument_id, product)
+WHERE c.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+
+-- name: copy_order_by_ids
+-- Rows by their own ids.
+SELECT * FROM copy_orders WHERE copy_order_id = ANY($1::text[])
+
+-- name: copy_order_by_decisions
+-- All slices and steps of decisions, in their order; found by their cause, which needs no index of its own.
+SELECT c.* FROM decisions d
+JOIN copy_orders c ON c.cause_kind = 'EVENT' AND c.cause_identity = d.event_identity
+    AND c.subscription_id = d.subscription_id
+WHERE d.decision_id = ANY($1::text[])
+ORDER BY d.decision_id, c.leg, c.slice, c.step
+
+-- name: copy_order_page
+-- The newest first, filtered.
+SELECT * FROM copy_orders
+WHERE ($1::text IS NULL OR account_id = $1) AND ($2::text IS NULL OR subscription_id = $2)
+  AND ($3::text IS NULL OR status = $3)
+  AND ($4::bigint IS NULL OR (planned_ns, copy_order_id) < ($4, $5))
+ORDER BY planned_ns DESC, copy_order_id DESC LIMIT $6
+
+-- name: copy_order_lock
+-- Takes the rows a group is about to move, in one order.
+SELECT tag FROM copy_orders WHERE tag = ANY($1::text[]) ORDER BY tag FOR UPDATE
+
+-- name: copy_order_results
+-- What executors found out. A status moves only where the table of transitions ($10) has the pair; what was
+-- learned beside it is kept anyway.
+UPDATE copy_orders c SET
+    status = CASE WHEN legal THEN r.status ELSE c.status END,
+    error_code = CASE WHEN legal THEN r.error_code ELSE c.error_code END,
+    error_text = CASE WHEN legal THEN r.error_text ELSE c.error_text END,
+    attempts = greatest(c.attempts, r.attempts),
+    broker_order_id = coalesce(c.broker_order_id, r.broker_order_id),
+    sent_ns = coalesce(r.sent_ns, c.sent_ns),
+    accepted_ns = CASE c.accepted_ns WHEN 0 THEN coalesce(r.accepted_ns, 0) ELSE c.accepted_ns END,
+    version = c.version + 1, updated_at = now()
+FROM (
+    SELECT r.*, (c.status || '>' || r.status) = ANY($10::text[]) AS legal
+    FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
+        $8::bigint[], $9::bigint[]) AS r(tag, partition, status, attempts, broker_order_id, error_code,
+        error_text, sent_ns, accepted_ns)
+    JOIN copy_orders c USING (tag, partition)
+) r
+WHERE c.tag = r.tag
+RETURNING c.tag, legal
+
+-- name: copy_order_moves
+-- What brokers say of copy orders, by the same rule; what is filled never goes back.
+UPDATE copy_orders c SET
+    status = CASE WHEN legal THEN m.status ELSE c.status END,
+    error_code = CASE WHEN legal AND m.error_code <> '' THEN m.error_code ELSE c.error_code END,
+    error_text = CASE WHEN legal AND m.error_text <> '' THEN m.error_text ELSE c.error_text END,
+    broker_order_id = coalesce(c.broker_order_id, m.broker_order_id),
+    average_price = CASE WHEN m.filled >= c.filled THEN coalesce(m.average_price, c.average_price)
+        ELSE c.average_price END,
+    slippage_bps = CASE WHEN m.filled >= c.filled THEN coalesce(m.slippage_bps, c.slippage_bps)
+        ELSE c.slippage_bps END,
+    slippage_money = CASE WHEN m.filled >= c.filled THEN coalesce(m.slippage_money, c.slippage_money)
+        ELSE c.slippage_money END,
+    filled = greatest(c.filled, coalesce(m.filled, c.filled)),
+    accepted_ns = CASE c.accepted_ns WHEN 0 THEN coalesce(m.accepted_ns, 0) ELSE c.accepted_ns END,
+    filled_ns = greatest(c.filled_ns, coalesce(m.filled_ns, 0)),
+    version = c.version + 1, updated_at = now()
+FROM (
+    SELECT m.*, (c.status || '>' || m.status) = ANY($13::text[]) AS legal
+    FROM unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::numeric[], $6::numeric[],
+        $7::bigint[], $8::bigint[], $9::numeric[], $10::numeric[], $11::text[], $12::text[])
+        AS m(tag, partition, status, broker_order_id, filled, average_price, accepted_ns, filled_ns,
+        slippage_bps, slippage_money, error_code, error_text)
+    JOIN copy_orders c USING (tag, partition)
+) m
+WHERE c.tag = m.tag
+RETURNING c.tag, legal
+
+-- name: fill_insert
+-- Trades of copy orders, each once.
+INSERT INTO fills (tag, trade_id, copy_order_id, account_id, event_identity, quantity, price, broker_time_ns,
+    slippage_bps, slippage_money, fees)
+SELECT f.tag, f.trade_id, c.copy_order_id, c.account_id, f.event_identity, f.quantity, f.price,
+    f.broker_time_ns, f.slippage_bps, f.slippage_money, f.fees::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[], $5::numeric[], $6::bigint[], $7::numeric[],
+    $8::numeric[], $9::text[]) AS f(tag, trade_id, event_identity, quantity, price, broker_time_ns,
+    slippage_bps, slippage_money, fees)
+JOIN copy_orders c USING (tag)
+ON CONFLICT DO NOTHING
+
+-- name: fill_by_orders
+-- Trades of copy orders, in the broker's order of time.
+SELECT copy_order_id, tag, trade_id, event_identity, quantity, price, broker_time_ns, slippage_bps,
+    slippage_money, fees
+FROM fills WHERE copy_order_id = ANY($1::text[])
+ORDER BY copy_order_id, broker_time_ns, trade_id
+
+-- name: copy_order_sent
+-- When requests of accounts were sent since a moment, ascending.
+SELECT account_id, sent_ns FROM copy_orders
+WHERE account_id = ANY($1::text[]) AND planned_ns >= $2 - 86400000000000 AND sent_ns >= $2
+ORDER BY account_id, sent_ns
+
+-- name: account_insert
+-- A new account.
+INSERT INTO accounts (account_id, partition, broker, client_id, type, state, segments, app_id, egress,
+    display_name, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)
+
+-- name: account_session_insert
+-- The session of the account's own name, not connected.
+INSERT INTO sessions (session_id, broker, broker_client_id) VALUES ($1, $2, $3)
+
+-- name: session_account_set
+-- Accounts served by a session from now on.
+INSERT INTO session_accounts (account_id, session_id) SELECT a, $1 FROM unnest($2::text[]) AS a
+ON CONFLICT (account_id) DO UPDATE SET session_id = excluded.session_id
+
+-- name: account_get
+-- Accounts by id.
+SELECT * FROM accounts WHERE account_id = ANY($1::text[])
+
+-- name: account_partitions
+-- All accounts of some partitions.
+SELECT * FROM accounts WHERE partition = ANY($1::smallint[]) ORDER BY account_id
+
+-- name: account_page
+-- By id, filtered.
+SELECT * FROM accounts
+WHERE ($1::text IS NULL OR account_id > $1) AND ($2::text IS NULL OR broker = $2)
+  AND ($3::text IS NULL OR type = $3)
+ORDER BY account_id LIMIT $4
+
+-- name: account_update
+-- What may change of an account, if nobody changed it meanwhile.
+UPDATE accounts SET state = $3, segments = $4, app_id = $5, egress = $6, display_name = $7,
+    version = version + 1, updated_at = now()
+WHERE account_id = $1 AND version = $2
+RETURNING *
+
+-- name: account_secret_set
+-- Sealed credentials of an account.
+INSERT INTO account_secrets (account_id, sealed) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, updated_at = now()
+
+-- name: account_secret_get
+-- Sealed credentials of accounts.
+SELECT account_id, sealed FROM account_secrets WHERE account_id = ANY($1::text[])
+
+-- name: app_insert
+-- A new app with its sealed secret.
+WITH app AS (
+    INSERT INTO broker_apps (app_id, broker, client_key, redirect_url, display_name)
+    VALUES ($1, $2, $3, $4, $5) RETURNING app_id
+)
+INSERT INTO broker_app_secrets (app_id, sealed) SELECT app_id, $6 FROM app
+
+-- name: app_get
+-- One app.
+SELECT * FROM broker_apps WHERE app_id = $1
+
+-- name: app_page
+-- Apps by id.
+SELECT * FROM broker_apps WHERE $1::text IS NULL OR app_id > $1 ORDER BY app_id LIMIT $2
+
+-- name: app_update
+-- What may change of an app, if nobody changed it meanwhile.
+UPDATE broker_apps SET redirect_url = $3, display_name = $4, version = version + 1, updated_at = now()
+WHERE app_id = $1 AND version = $2
+RETURNING *
+
+-- name: app_secret_set
+-- A new sealed secret.
+UPDATE broker_app_secrets SET sealed = $2, updated_at = now() WHERE app_id = $1
+
+-- name: app_secret_get
+-- Sealed secrets of apps.
+SELECT app_id, sealed FROM broker_app_secrets WHERE app_id = ANY($1::text[])
+
+-- name: group_insert
+-- A new group.
+INSERT INTO account_groups (group_id, display_name, min_lots, max_lots, lot_step) VALUES ($1, $2, $3, $4, $5)
+
+-- name: group_update
+-- A group's rules, if nobody changed them meanwhile.
+UPDATE account_groups SET display_name = $3, min_lots = $4, max_lots = $5, lot_step = $6,
+    version = version + 1, updated_at = now()
+WHERE group_id = $1 AND version = $2
+RETURNING *
+
+-- name: group_page
+-- Groups by id.
+SELECT * FROM account_groups WHERE $1::text IS NULL OR group_id > $1 ORDER BY group_id LIMIT $2
+
+-- name: group_members_clear
+-- Before the new members are written.
+DELETE FROM account_group_members WHERE group_id = $1
+
+-- name: group_members_insert
+-- The members of a group.
+INSERT INTO account_group_members (group_id, account_id) SELECT $1, a FROM unnest($2::text[]) AS a
+
+-- name: group_of_accounts
+-- The groups of accounts.
+SELECT m.account_id, g.* FROM account_group_members m JOIN account_groups g USING (group_id)
+WHERE m.account_id = ANY($1::text[]) ORDER BY m.account_id, g.group_id
+
+-- name: session_of_accounts
+-- Sessions that serve any of these accounts, each with all it serves.
+SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
+    s.last_frame_at, s.version, served.accounts
+FROM sessions s
+JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
+              FROM session_accounts WHERE session_id = s.session_id) served ON true
+WHERE s.session_id IN (SELECT session_id FROM session_accounts WHERE account_id = ANY($1::text[]))
+ORDER BY s.session_id
+
+-- name: session_partitions
+-- Sessions that serve an account of these partitions.
+SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
+    s.last_frame_at, s.version, served.accounts
+FROM sessions s
+JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
+              FROM session_accounts WHERE session_id = s.session_id) served ON true
+WHERE s.session_id IN (SELECT sa.session_id FROM session_accounts sa JOIN accounts a USING (account_id)
+                       WHERE a.partition = ANY($1::smallint[]))
+ORDER BY s.session_id
+
+-- name: session_page
+-- Sessions by id.
+SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
+    s.last_frame_at, s.version, served.accounts
+FROM sessions s
+JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
+              FROM session_accounts WHERE session_id = s.session_id) served ON true
+WHERE $1::text IS NULL OR s.session_id > $1
+ORDER BY s.session_id LIMIT $2
+
+-- name: session_states
+-- New states, as far as the feed that says so still holds the partition.
+UPDATE sessions s SET state = c.state, reason = c.reason, connected_since = c.connected_since,
+    version = s.version + 1, updated_at = now()
+FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
+    AS c(session_id, partition, epoch, state, reason, connected_since)
+JOIN leases l ON l.service = 'feed' AND l.partition = c.partition AND l.epoch = c.epoch
+WHERE s.session_id = c.session_id
+RETURNING s.session_id
+
+-- name: session_frames
+-- When sessions were last heard; wakes nobody.
+UPDATE sessions s SET last_frame_at = greatest(s.last_frame_at, f.at)
+FROM unnest($1::text[], $2::timestamptz[]) AS f(session_id, at)
+WHERE s.session_id = f.session_id
+
+-- name: session_tokens_set
+-- What a login gave.
+UPDATE sessions SET sealed_token = $2, sealed_refresh = $3, sealed_blob = $4, token_expires_at = $5,
+    version = version + 1, updated_at = now()
+WHERE session_id = $1
+RETURNING session_id
+
+-- name: session_tokens_get
+-- Sealed tokens of sessions.
+SELECT session_id, sealed_token, sealed_refresh, sealed_blob, token_expires_at FROM sessions
+WHERE session_id = ANY($1::text[])
+
+-- name: session_upsert
+-- A session that shall serve several accounts.
+INSERT INTO sessions (session_id, broker, broker_client_id) VALUES ($1, $2, $3)
+ON CONFLICT (session_id) DO UPDATE SET broker_client_id = excluded.broker_client_id,
+    version = sessions.version + 1
+
+-- name: subscription_lock
+-- One writer of subscriptions at a time: circles and change numbers depend on it.
+SELECT pg_advisory_xact_lock(x'73756273'::int)
+
+-- name: subscription_circle
+-- The first new pair whose follower is already followed, at any length, by its leader; with new pairs written.
+WITH RECURSIVE above AS (
+    SELECT s.subscription_id AS started, s.leader AS account, s.follower AS start
+    FROM subscriptions s WHERE s.subscription_id = ANY($1::text[])
+    UNION
+    SELECT a.started, s.leader, a.start
+    FROM above a JOIN subscriptions s ON s.follower = a.account
+    WHERE s.state <> 'ENDED' AND a.account <> a.start
+)
+SELECT started FROM above WHERE account = start ORDER BY started LIMIT 1
+
+-- name: subscription_insert
+-- New subscriptions; the lock is held.
+INSERT INTO subscriptions (subscription_id, leader, follower, leader_partition, state, auto_copy, mode,
+    sizing_mode, sizing_value, round_up_to_one_lot, filters, caps, settings)
+SELECT subscription_id, leader, follower, leader_partition, state, auto_copy, mode, sizing_mode,
+    sizing_value, round_up, filters::jsonb, caps::jsonb, settings::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::boolean[], $7::text[],
+    $8::text[], $9::numeric[], $10::boolean[], $11::text[], $12::text[], $13::text[])
+    AS n(subscription_id, leader, follower, leader_partition, state, auto_copy, mode, sizing_mode,
+    sizing_value, round_up, filters, caps, settings)
+
+-- name: subscription_update
+-- What may change of a subscription, if nobody changed it meanwhile; the lock is held.
+UPDATE subscriptions SET state = $3, auto_copy = $4, mode = $5, sizing_mode = $6, sizing_value = $7,
+    round_up_to_one_lot = $8, filters = $9::text::jsonb, caps = $10::text::jsonb, settings = $11::text::jsonb,
+    version = version + 1, change = nextval('subscription_changes'), updated_at = now()
+WHERE subscription_id = $1 AND version = $2
+RETURNING *
+
+-- name: subscription_get
+-- One subscription.
+SELECT * FROM subscriptions WHERE subscription_id = $1
+
+-- name: subscription_page
+-- By id, of a leader, a follower, both, or all.
+SELECT * FROM subscriptions
+WHERE ($1::text IS NULL OR leader = $1) AND ($2::text IS NULL OR follower = $2)
+  AND ($3::text IS NULL OR subscription_id > $3)
+ORDER BY subscription_id LIMIT $4
+
+-- name: subscription_of_leaders
+-- Everyone who follows these leaders.
+SELECT * FROM subscriptions WHERE leader = ANY($1::text[]) AND state <> 'ENDED' ORDER BY subscription_id
+
+-- name: subscription_changes
+-- Changed after some point, of leaders in some partitions; `newest` is where to go on from.
+SELECT s.*, newest.change AS newest
+FROM (SELECT coalesce(max(change), 0) AS change FROM subscriptions) newest
+LEFT JOIN subscriptions s ON s.change > $1 AND s.change <= newest.change
+    AND s.leader_partition = ANY($2::smallint[]) AND (NOT $3::boolean OR s.state <> 'ENDED')
+ORDER BY s.change
+
+-- name: request_claim
+-- Ours when it is new, or was claimed long ago and never answered.
+INSERT INTO requests AS r (method, request_id, fingerprint) VALUES ($1, $2, $3)
+ON CONFLICT (method, request_id) DO UPDATE SET created_at = now()
+WHERE r.response IS NULL AND r.fingerprint = excluded.fingerprint AND r.created_at < now() - interval '30 seconds'
+RETURNING request_id
+
+-- name: request_get
+-- What became of a request.
+SELECT fingerprint, response FROM requests WHERE method = $1 AND request_id = $2
+
+-- name: request_finish
+-- The answer, for whoever asks again.
+UPDATE requests SET response = $3 WHERE method = $1 AND request_id = $2
+
+-- name: request_abandon
+-- It changed nothing: forget it.
+DELETE FROM requests WHERE method = $1 AND request_id = $2 AND response IS NULL
+
+-- name: request_forget
+-- Answers older than so many hours.
+WITH gone AS (
+    DELETE FROM requests WHERE created_at < now() - make_interval(hours => $1) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: audit_insert
+-- Lines of the audit trail, in their order.
+INSERT INTO audit (actor, action, subject_kind, subject, cause, details)
+SELECT actor, action, subject_kind, subject, cause, details::jsonb
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+    WITH ORDINALITY AS a(actor, action, subject_kind, subject, cause, details, n)
+ORDER BY n
+
+-- name: audit_page
+-- The newest first, of everything or of one subject.
+SELECT audit_id, at, actor, action, subject_kind, subject, cause, details FROM audit
+WHERE ($1 = '' OR (subject_kind = $1 AND subject = $2)) AND ($3::bigint IS NULL OR audit_id < $3)
+ORDER BY audit_id DESC LIMIT $4
+
+-- name: baselines_of
+-- When the books of these accounts were first taken as known.
+SELECT account_id, taken_ns FROM baselines WHERE account_id = ANY($1::text[]);
+
+-- name: baselines_take
+-- The first taking stands; nothing is answered when the lease has another epoch.
+INSERT INTO baselines (account_id, taken_ns)
+SELECT $1, $4 FROM (
+    SELECT 1 FROM leases WHERE service = 'feed' AND partition = $2 AND epoch = $3 FOR KEY SHARE
+) AS held
+ON CONFLICT (account_id) DO UPDATE SET taken_ns = baselines.taken_ns
+RETURNING taken_ns;
+
+-- name: instruments_save
+-- Begins a new version of what changed since the newest one and closes that; a second reading on a day replaces it.
+WITH given AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::numeric[],
+        $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::text[], $14::date[],
+        $15::numeric[])
+        AS g (instrument_id, exchange, segment, kind, lot, tick, freeze_quantity, lower_band, upper_band,
+              multiplier, currency, underlying, expiry, strike)
+), changed AS (
+    SELECT g.* FROM given g
+    LEFT JOIN instruments i ON i.instrument_id = g.instrument_id AND i.valid_to = 'infinity'
+    WHERE i.instrument_id IS NULL
+       OR (i.exchange, i.segment, i.kind, i.lot, i.tick, i.freeze_quantity, i.lower_band, i.upper_band,
+           i.multiplier, i.currency, i.underlying, i.expiry, i.strike)
+          IS DISTINCT FROM (g.exchange, g.segment, g.kind, g.lot, g.tick, g.freeze_quantity, g.lower_band,
+           g.upper_band, g.multiplier, g.currency, g.underlying, g.expiry, g.strike)
+), closed AS (
+    UPDATE instruments i SET valid_to = $1 FROM changed c
+    WHERE i.instrument_id = c.instrument_id AND i.valid_to = 'infinity' AND i.valid_from < $1
+), begun AS (
+    INSERT INTO instruments (instrument_id, valid_from, exchange, segment, kind, lot, tick, freeze_quantity,
+        lower_band, upper_band, multiplier, currency, underlying, expiry, strike)
+    SELECT instrument_id, $1, exchange, segment, kind, lot, tick, freeze_quantity, lower_band, upper_band,
+        multiplier, currency, underlying, expiry, strike
+    FROM changed
+    ON CONFLICT (instrument_id, valid_from) DO UPDATE SET
+        exchange = excluded.exchange, segment = excluded.segment, kind = excluded.kind, lot = excluded.lot,
+        tick = excluded.tick, freeze_quantity = excluded.freeze_quantity, lower_band = excluded.lower_band,
+        upper_band = excluded.upper_band, multiplier = excluded.multiplier, currency = excluded.currency,
+        underlying = excluded.underlying, expiry = excluded.expiry, strike = excluded.strike
+    RETURNING 1
+)
+SELECT count(*) FROM begun;
+
+-- name: instrument_ids_save
+-- The broker's own ids; one that moved to another instrument begins a new version.
+INSERT INTO instrument_ids (broker, native_id, valid_from, instrument_id)
+SELECT $1, g.native_id, $2, g.instrument_id FROM unnest($3::text[], $4::text[]) AS g (native_id, instrument_id)
+WHERE NOT EXISTS (
+    SELECT FROM instrument_ids i
+    WHERE i.broker = $1 AND i.native_id = g.native_id AND i.instrument_id = g.instrument_id
+      AND i.valid_to = 'infinity'
+)
+ON CONFLICT (broker, native_id, valid_from) DO UPDATE SET instrument_id = excluded.instrument_id;
+
+-- name: instruments_get
+-- The newest version of each.
+SELECT DISTINCT ON (instrument_id) * FROM instruments
+WHERE instrument_id = ANY($1::text[])
+ORDER BY instrument_id, valid_from DESC;
+
+-- name: instruments_page
+-- The newest versions by id, of those that begin with a prefix.
+SELECT DISTINCT ON (instrument_id) * FROM instruments
+WHERE starts_with(instrument_id, $1) AND instrument_id > $2
+ORDER BY instrument_id, valid_from DESC
+LIMIT $3;
+
+-- name: hold_accounts
+-- Accounts as they are, kept from changing until this transaction ends; many may hold them.
+SELECT * FROM accounts WHERE account_id = ANY($1::text[]) ORDER BY account_id FOR SHARE
+
+-- name: hold_account
+-- One account as it is, for this transaction alone.
+SELECT * FROM accounts WHERE account_id = $1 FOR NO KEY UPDATE
+
+-- name: living_subscription
+-- Whether an account leads or follows anyone.
+SELECT EXISTS (SELECT FROM subscriptions WHERE (leader = $1 OR follower = $1) AND state <> 'ENDED')
+
+-- name: view_accounts
+-- Accounts by id, with what people see beside them.
+SELECT a.*, s.sealed_token IS NOT NULL
+        OR EXISTS (SELECT FROM account_secrets x WHERE x.account_id = a.account_id) AS has_credentials,
+    ARRAY(SELECT group_id FROM account_group_members m WHERE m.account_id = a.account_id ORDER BY group_id)
+        AS groups
+FROM accounts a
+LEFT JOIN session_accounts sa USING (account_id) LEFT JOIN sessions s USING (session_id)
+WHERE ($1::text IS NULL OR a.account_id = $1) AND a.account_id > $2
+  AND ($3::text IS NULL OR a.broker = $3) AND ($4::text IS NULL OR a.type = $4)
+  AND ($5::text[] = '{}' OR a.state = ANY($5))
+  AND ($6::text IS NULL OR EXISTS (
+      SELECT FROM account_group_members m WHERE m.account_id = a.account_id AND m.group_id = $6))
+ORDER BY a.account_id LIMIT $7
+
+-- name: view_apps
+-- Apps by id, at one broker or at all.
+SELECT * FROM broker_apps
+WHERE ($1::text IS NULL OR app_id = $1) AND app_id > $2 AND ($3::text IS NULL OR broker = $3)
+ORDER BY app_id LIMIT $4
+
+-- name: view_groups
+-- Groups by id.
+SELECT * FROM account_groups
+WHERE ($1::text IS NULL OR group_id = $1) AND group_id > $2
+ORDER BY group_id LIMIT $3
+
+-- name: view_members
+-- Accounts of a group.
+SELECT account_id FROM account_group_members WHERE group_id = $1 AND account_id > $2
+ORDER BY account_id LIMIT $3
+
+-- name: view_subscriptions
+-- Subscriptions by id, filtered.
+SELECT * FROM subscriptions
+WHERE ($1::text IS NULL OR subscription_id = $1) AND subscription_id > $2
+  AND ($3::text IS NULL OR leader = $3) AND ($4::text IS NULL OR follower = $4)
+  AND ($5::text[] = '{}' OR state = ANY($5))
+ORDER BY subscription_id LIMIT $6
+
+-- name: view_sessions
+-- Sessions by id, filtered; those of accounts by any account they serve.
+SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
+    s.last_frame_at, s.version, served.accounts
+FROM sessions s
+JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
+              FROM session_accounts WHERE session_id = s.session_id) served ON true
+WHERE ($1::text IS NULL OR s.session_id = $1) AND s.session_id > $2
+  AND ($3::text IS NULL OR s.broker = $3) AND ($4::text[] = '{}' OR s.state = ANY($4))
+  AND (($5::text IS NULL AND $6::text[] = '{}' AND $7::text IS NULL) OR EXISTS (
+      SELECT FROM session_accounts sa JOIN accounts a USING (account_id)
+      WHERE sa.session_id = s.session_id
+        AND ($5::text IS NULL OR a.type = $5) AND ($6::text[] = '{}' OR a.account_id = ANY($6))
+        AND ($7::text IS NULL OR EXISTS (
+            SELECT FROM account_group_members m WHERE m.account_id = a.account_id AND m.group_id = $7))))
+ORDER BY s.session_id LIMIT $8
+
+-- name: view_readiness
+-- Accounts that are not closed, and whether they can trade now.
+SELECT * FROM (
+    SELECT a.*, s.session_id,
+        a.state = 'ACTIVE' AND coalesce(s.state IN ('LIVE', 'RECOVERING'), false) AS ready
+    FROM accounts a
+    LEFT JOIN session_accounts sa USING (account_id) LEFT JOIN sessions s USING (session_id)
+    WHERE a.state <> 'CLOSED' AND a.account_id > $2
+) standing
+WHERE NOT ($1::boolean AND ready)
+ORDER BY account_id LIMIT $3
+
+-- name: history_events
+-- Events of one account, newest first, filtered.
+SELECT partition, event_offset, sequence, journaled_ns, traceparent, identity, account_id, kind, body,
+    broker_time_ns, seen_ns, recovered, CASE WHEN $8::boolean THEN raw ELSE '' END AS raw, revision
+FROM events
+WHERE account_id = $1 AND ($2::bigint IS NULL OR event_offset < $2)
+  AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR body #>> '{key,instrument_id}' = $4)
+  AND ($5::text IS NULL OR order_id = $5) AND ($6::boolean IS NULL OR recovered = $6)
+  AND ($7::bigint IS NULL OR journaled_ns >= $7) AND ($9::bigint IS NULL OR journaled_ns < $9)
+ORDER BY event_offset DESC LIMIT $10
+
+-- name: history_dead_letters
+-- Frames nobody could use, newest first, filtered.
+SELECT dead_letter_id, broker, account_id, source, reason, detail, raw, received_ns FROM dead_letters
+WHERE ($1::bigint IS NULL OR dead_letter_id < $1)
+  AND ($2::text IS NULL OR account_id = $2) AND ($3::text IS NULL OR reason = $3)
+  AND ($4::bigint IS NULL OR received_ns >= $4) AND ($5::bigint IS NULL OR received_ns < $5)
+ORDER BY dead_letter_id DESC LIMIT $6
+
+-- name: history_decisions
+-- Decisions, newest first, filtered.
+SELECT * FROM decisions
+WHERE ($1::timestamptz IS NULL OR (decided_at, decision_id) < ($1, $2))
+  AND ($3::text IS NULL OR subscription_id = $3)
+  AND ($4::text IS NULL OR subscription_id IN (SELECT subscription_id FROM subscriptions WHERE leader = $4))
+  AND ($5::text IS NULL OR follower = $5) AND ($6::text IS NULL OR outcome = $6)
+  AND ($7::text IS NULL OR reason = $7) AND ($8::text IS NULL OR event_identity = $8)
+  AND ($9::timestamptz IS NULL OR decided_at >= $9) AND ($10::timestamptz IS NULL OR decided_at < $10)
+ORDER BY decided_at DESC, decision_id DESC LIMIT $11
+
+-- name: history_copy_orders
+-- Copy orders, newest first, filtered.
+SELECT * FROM copy_orders
+WHERE ($1::bigint IS NULL OR (planned_ns, copy_order_id) < ($1, $2))
+  AND ($3::text IS NULL OR account_id = $3) AND ($4::text IS NULL OR subscription_id = $4)
+  AND ($5::text IS NULL OR decision_id = $5) AND ($6::text[] = '{}' OR status = ANY($6))
+  AND ($7::text IS NULL OR instrument_id = $7) AND ($8::text IS NULL OR tag = $8)
+  AND ($9::bigint IS NULL OR planned_ns >= $9) AND ($10::bigint IS NULL OR planned_ns < $10)
+ORDER BY planned_ns DESC, copy_order_id DESC LIMIT $11
+
+-- name: history_ledgers
+-- Ledgers by their key, filtered, with the lot of the instrument.
+SELECT l.*, i.lot FROM ledgers l
+LEFT JOIN LATERAL (SELECT lot FROM instruments WHERE instrument_id = l.instrument_id
+                   ORDER BY valid_from DESC LIMIT 1) i ON true
+WHERE ($1::text IS NULL OR (l.subscription_id, l.instrument_id, l.product) > ($1, $2, $3))
+  AND ($4::text IS NULL OR l.subscription_id = $4)
+  AND ($5::text IS NULL OR l.subscription_id IN (SELECT subscription_id FROM subscriptions WHERE follower = $5))
+  AND ($6::text IS NULL OR l.instrument_id = $6)
+  AND ($7::boolean OR l.ideal <> 0 OR l.entry_filled + l.exit_filled + l.adjusted <> 0
+       OR l.entry_planned <> l.entry_released + l.entry_filled
+       OR l.exit_planned <> l.exit_released + l.exit_filled)
+ORDER BY l.subscription_id, l.instrument_id, l.product LIMIT $8
+
+-- name: history_audit
+-- Who did what, newest first, filtered.
+SELECT audit_id, at, actor, action, subject_kind, subject, cause, details FROM audit
+WHERE ($1::bigint IS NULL OR audit_id < $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR subject = $3)
+  AND ($4::timestamptz IS NULL OR at >= $4) AND ($5::timestamptz IS NULL OR at < $5)
+ORDER BY audit_id DESC LIMIT $6
+
+-- name: history_instruments
+-- The newest versions by id, filtered.
+SELECT * FROM (
+    SELECT DISTINCT ON (instrument_id) * FROM instruments
+    WHERE ($1::text IS NULL OR instrument_id > $1) AND starts_with(instrument_id, $2)
+    ORDER BY instrument_id, valid_from DESC
+) newest
+WHERE ($3::text IS NULL OR exchange = $3) AND ($4::text IS NULL OR segment = $4)
+  AND ($5::text IS NULL OR kind = $5) AND ($6 = '' OR underlying = $6)
+ORDER BY instrument_id LIMIT $7
+
+-- name: instrument_of_native
+-- What a broker means by a name today.
+SELECT instrument_id FROM instrument_ids
+WHERE broker = $1 AND native_id = $2 AND valid_to = 'infinity'
+ORDER BY valid_from DESC LIMIT 1
+
+-- name: position_facts_read
+-- What positions are made of, in order, within a stretch of one partition.
+SELECT partition, event_offset, sequence, journaled_ns, traceparent, identity, account_id, kind, body,
+    broker_time_ns, seen_ns, recovered, ''::bytea AS raw, revision
+FROM events
+WHERE partition = $1 AND event_offset > $2 AND event_offset <= $3 AND kind IN ('FILL', 'POSITION')
+ORDER BY event_offset LIMIT $4;
+
+-- name: sealed_accounts
+-- Sealed credentials, account by account.
+SELECT account_id AS name, sealed FROM account_secrets WHERE account_id > $1 ORDER BY account_id LIMIT $2
+
+-- name: sealed_accounts_replace
+-- The same credentials under another key, unless they changed or are being written; keeps nobody waiting.
+WITH free AS (
+    SELECT account_id FROM account_secrets WHERE account_id = ANY($1::text[])
+    ORDER BY account_id FOR UPDATE SKIP LOCKED
+)
+UPDATE account_secrets s SET sealed = c.new
+FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS c(name, old, new) JOIN free ON free.account_id = c.name
+WHERE s.account_id = c.name AND s.sealed = c.old
+RETURNING s.account_id AS name
+
+-- name: sealed_apps
+-- Sealed secrets, app by app.
+SELECT app_id AS name, sealed FROM broker_app_secrets WHERE app_id > $1 ORDER BY app_id LIMIT $2
+
+-- name: sealed_apps_replace
+-- The same secrets under another key, unless they changed or are being written.
+WITH free AS (
+    SELECT app_id FROM broker_app_secrets WHERE app_id = ANY($1::text[])
+    ORDER BY app_id FOR UPDATE SKIP LOCKED
+)
+UPDATE broker_app_secrets s SET sealed = c.new
+FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS c(name, old, new) JOIN free ON free.app_id = c.name
+WHERE s.app_id = c.name AND s.sealed = c.old
+RETURNING s.app_id AS name
+
+-- name: sealed_sessions
+-- Sealed tokens, session by session.
+SELECT session_id AS name, sealed_token, sealed_refresh, sealed_blob FROM sessions
+WHERE session_id > $1
+  AND (sealed_token IS NOT NULL OR sealed_refresh IS NOT NULL OR sealed_blob IS NOT NULL)
+ORDER BY session_id LIMIT $2
+
+-- name: sealed_sessions_replace
+-- The same tokens under another key, unless they changed or are being written. No news: the version stays.
+WITH free AS (
+    SELECT session_id FROM sessions WHERE session_id = ANY($1::text[])
+    ORDER BY session_id FOR UPDATE SKIP LOCKED
+)
+UPDATE sessions s SET sealed_token = c.new_token, sealed_refresh = c.new_refresh, sealed_blob = c.new_blob
+FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[])
+    AS c(name, token, refresh, blob, new_token, new_refresh, new_blob)
+JOIN free ON free.session_id = c.name
+WHERE s.session_id = c.name AND s.sealed_token IS NOT DISTINCT FROM c.token
+  AND s.sealed_refresh IS NOT DISTINCT FROM c.refresh AND s.sealed_blob IS NOT DISTINCT FROM c.blob
+RETURNING s.session_id AS name

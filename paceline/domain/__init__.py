@@ -1,0 +1,1 @@
+"""The rules of copying: pure, synchronous, standard library only."""

@@ -1,0 +1,1 @@
+"""From a leader event to what each follower shall do."""

@@ -1,0 +1,31 @@
+"""A protected limit: the leader's price with an allowance, never a bare market order."""
+
+from decimal import Decimal
+
+from paceline.domain.instrument import Exchange, Instrument
+from paceline.domain.money import BPS, ceil_to, floor_to, round_protective
+from paceline.domain.order import OrderType, Side
+from paceline.domain.subscription import ExecutionStyle
+
+
+def protected_limit(
+    instrument: Instrument, side: Side, reference: Decimal, allowance_bps: Decimal
+) -> Decimal:
+    """The reference moved against us by the allowance, on the tick, inside the band."""
+    worst = reference + reference * allowance_bps * int(side) / BPS
+    return _within_band(instrument, max(round_protective(worst, instrument.tick, side), instrument.tick))
+
+
+def _within_band(instrument: Instrument, price: Decimal) -> Decimal:
+    if instrument.upper_band is not None and price > instrument.upper_band:
+        return floor_to(instrument.upper_band, instrument.tick)
+    if instrument.lower_band is not None and price < instrument.lower_band:
+        return ceil_to(instrument.lower_band, instrument.tick)
+    return price
+
+
+def order_type(instrument: Instrument, style: ExecutionStyle) -> OrderType:
+    """Plain market orders stand only where the exchange fills them without protection."""
+    if style is ExecutionStyle.MARKET and instrument.exchange is Exchange.CRYPTO:
+        return OrderType.MARKET
+    return OrderType.LIMIT

@@ -1,0 +1,43 @@
+"""A leader event: one normalized, journaled, numbered fact about an order or a fill."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paceline.domain.ids import AccountId, EventIdentity, Offset, Partition
+from paceline.domain.order import Fill, OrderReport
+from paceline.domain.position import PositionReport
+
+
+class EventKind(StrEnum):
+    ORDER = "ORDER"
+    FILL = "FILL"
+    POSITION = "POSITION"
+    """The baseline of a first connect: what was held before anything was copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a session found out: not journaled yet, so without numbers."""
+
+    identity: EventIdentity
+    account_id: AccountId
+    kind: EventKind
+    body: OrderReport | Fill | PositionReport
+    broker_time_ns: int
+    seen_ns: int
+    recovered: bool
+    raw: bytes
+    revision: int = 0
+    """Of the order, counted from 1; 0 for fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact with its place: the account's sequence and the partition's offset, both without holes."""
+
+    partition: Partition
+    offset: Offset
+    sequence: int
+    journaled_ns: int
+    fact: Fact
+    traceparent: str = ""

@@ -1,0 +1,1 @@
+"""A real PostgreSQL and a real Redis-protocol server from wheels, gone when their owner is gone."""

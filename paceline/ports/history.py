@@ -1,0 +1,176 @@
+"""What happened, page by page: events, decisions, orders, ledgers, the audit.
+
+Each page goes on behind a mark that its list gave; everything but ledgers and instruments is newest first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from paceline.domain.account import Broker
+from paceline.domain.copy_order import Cause, CopyStatus
+from paceline.domain.copying.decision import Decision, Outcome, SkipReason
+from paceline.domain.event import Event, EventKind
+from paceline.domain.ids import (
+    AccountId,
+    BrokerOrderId,
+    CopyOrderId,
+    DecisionId,
+    EventIdentity,
+    InstrumentId,
+    Offset,
+    SubscriptionId,
+    Tag,
+)
+from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, InstrumentKind, Segment
+from paceline.domain.ledger import Ledger
+from paceline.ports.audit import AuditEntry
+from paceline.ports.broker import MalformedKind
+from paceline.ports.copy_orders import CopyRow
+from paceline.ports.journal import DeadLetter
+
+DecisionMark = tuple[datetime, DecisionId]
+OrderMark = tuple[int, CopyOrderId]
+LedgerMark = tuple[str, str, str]
+"""Subscription, instrument and product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """From a moment until before another; None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nanoseconds:
+    """The same, as columns that are counted have it."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    account_id: AccountId
+    kind: EventKind | None = None
+    instrument_id: InstrumentId | None = None
+    order_id: BrokerOrderId | None = None
+    recovered: bool | None = None
+    journaled: Nanoseconds = Nanoseconds()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    account_id: AccountId | None = None
+    kind: MalformedKind | None = None
+    received: Nanoseconds = Nanoseconds()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    subscription_id: SubscriptionId | None = None
+    leader: AccountId | None = None
+    follower: AccountId | None = None
+    outcome: Outcome | None = None
+    reason: SkipReason | None = None
+    event: EventIdentity | None = None
+    created: Moments = Moments()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    account_id: AccountId | None = None
+    subscription_id: SubscriptionId | None = None
+    decision_id: DecisionId | None = None
+    statuses: frozenset[CopyStatus] = frozenset()
+    instrument_id: InstrumentId | None = None
+    tag: Tag | None = None
+    planned: Nanoseconds = Nanoseconds()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFilter:
+    subscription_id: SubscriptionId | None = None
+    follower: AccountId | None = None
+    instrument_id: InstrumentId | None = None
+    include_flat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    actor: str = ""
+    subject: str = ""
+    created: Moments = Moments()
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFilter:
+    prefix: str = ""
+    exchange: Exchange | None = None
+    segment: Segment | None = None
+    kind: InstrumentKind | None = None
+    underlying: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """With its orders, not with its ledger lines."""
+
+    decision: Decision
+    cause: Cause
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterView:
+    number: int
+    letter: DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    subscription_id: SubscriptionId
+    key: InstrumentKey
+    ledger: Ledger
+    lot: Decimal | None
+    """None where no master knows the instrument."""
+
+
+class History(Protocol):
+    async def events(
+        self, which: EventFilter, before: Offset | None, limit: int, *, with_raw: bool
+    ) -> Sequence[Event]:
+        """Of one account, whose offsets rise with time; without their raw frames unless asked for."""
+        ...
+
+    async def dead_letters(
+        self, which: DeadLetterFilter, before: int | None, limit: int
+    ) -> Sequence[DeadLetterView]: ...
+
+    async def decisions(
+        self, which: DecisionFilter, before: DecisionMark | None, limit: int
+    ) -> Sequence[DecisionView]: ...
+
+    async def copy_orders(
+        self, which: OrderFilter, before: OrderMark | None, limit: int
+    ) -> Sequence[CopyRow]: ...
+
+    async def ledgers(
+        self, which: LedgerFilter, after: LedgerMark | None, limit: int
+    ) -> Sequence[LedgerView]: ...
+
+    async def audit(self, which: AuditFilter, before: int | None, limit: int) -> Sequence[AuditEntry]: ...
+
+    async def instruments(
+        self, which: InstrumentFilter, after: InstrumentId | None, limit: int
+    ) -> Sequence[Instrument]:
+        """The newest version of each."""
+        ...
+
+    async def instrument_of(self, broker: Broker, native_id: str) -> InstrumentId:
+        """Which instrument a broker means by a name today; `NotFound` when none."""
+        ...

@@ -1,0 +1,79 @@
+"""The live connections to brokers, as the database remembers them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol
+
+from paceline.domain.account import Broker, SessionState
+from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.ports.seal import Sealed
+
+SessionId = NewType("SessionId", str)
+"""An account's own session has the account's name; one session may serve many accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    session_id: SessionId
+    broker: Broker
+    broker_client_id: str
+    accounts: tuple[AccountId, ...]
+    state: SessionState
+    reason: str = ""
+    token_expires_at: datetime | None = None
+    connected_since: datetime | None = None
+    last_frame_at: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a login gave, sealed; the blob is what this broker alone needs between calls."""
+
+    token: Sealed | None
+    refresh: Sealed | None = None
+    blob: Sealed | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """Written only while the `feed` lease of the partition still has this epoch."""
+
+    session_id: SessionId
+    partition: Partition
+    epoch: Epoch
+    state: SessionState
+    reason: str = ""
+    connected_since: datetime | None = None
+
+
+class Sessions(Protocol):
+    async def of_accounts(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, Session]: ...
+
+    async def in_partitions(self, partitions: Iterable[Partition]) -> Sequence[Session]:
+        """Those that serve at least one account of these partitions."""
+        ...
+
+    async def page(self, *, after: SessionId | None = None, limit: int = 100) -> Sequence[Session]: ...
+
+    async def set_states(self, changes: Sequence[StateChange]) -> Sequence[SessionId]:
+        """All in one statement; those not returned were refused as stale. Wakes the listeners of
+        `paceline_sessions`.
+        """
+        ...
+
+    async def frames_seen(self, last: Mapping[SessionId, datetime]) -> None:
+        """Quietly: wakes nobody."""
+        ...
+
+    async def set_tokens(self, session_id: SessionId, tokens: Tokens) -> None:
+        """Raises `NotFound`."""
+        ...
+
+    async def tokens(self, sessions: Iterable[SessionId]) -> Mapping[SessionId, Tokens]: ...
+
+    async def share(self, session: Session) -> None:
+        """Let one session (made when missing) serve all the accounts it names, instead of their own."""
+        ...

@@ -1,0 +1,60 @@
+"""News about copy orders, decided on what stands and written in the same transaction."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copying.surplus import Correction
+from paceline.domain.ids import Epoch, Offset, Partition, Tag
+from paceline.domain.ledger import Ledger, LedgerEntry
+from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
+from paceline.ports.plans import LedgerKey
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Rows and ledgers as they are now, and stay until the transaction ends."""
+
+    orders: Mapping[Tag, CopyOrder]
+    """Those that were asked for and exist."""
+    open: Mapping[LedgerKey, Sequence[CopyOrder]]
+    """All rows of the same subscriptions and keys that have not ended."""
+    ledgers: Mapping[LedgerKey, Ledger]
+    done: Mapping[Partition, Offset] = field(default_factory=dict)
+    """How far the journal was told before, of the partitions whose place is to be moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the news comes to."""
+
+    results: Sequence[SendResult] = ()
+    moves: Sequence[tuple[Partition, StatusMove]] = ()
+    fills: Sequence[CopyFill] = ()
+    lines: Sequence[LedgerEntry] = ()
+    corrections: Sequence[Correction] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`stale` partitions were left out whole; `corrections` are the orders that are new."""
+
+    stale: frozenset[Partition] = frozenset()
+    corrections: Sequence[CopyOrder] = field(default_factory=tuple)
+
+
+Decide = Callable[[Standing, frozenset[Partition]], Decided]
+"""Pure; the second argument are the stale partitions, of which nothing may be decided."""
+
+
+class Settlement(Protocol):
+    async def settle(
+        self,
+        epochs: Mapping[Partition, Epoch],
+        offsets: Mapping[Partition, Offset],
+        tags: Iterable[Tag],
+        decide: Decide,
+    ) -> Settled:
+        """One transaction under the leases of service `executor`; `offsets` move its place in the journal."""
+        ...
