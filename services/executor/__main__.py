@@ -1,0 +1,288 @@
+"""The executor as a process: the only place that names its concrete parts."""
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
+from paceline.adapters.clock import SystemClock
+from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
+from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.listen import SESSIONS, Listener
+from paceline.adapters.postgres.offsets import PostgresOffsets
+from paceline.adapters.postgres.pool import PoolOptions, open_database
+from paceline.adapters.postgres.sessions import PostgresSessions
+from paceline.adapters.postgres.settlement import PostgresSettlement
+from paceline.adapters.redis.buckets import RedisBuckets
+from paceline.adapters.redis.connection import connect_redis
+from paceline.adapters.seal import KeyringSeal
+from paceline.adapters.wire.events import event_from_wire
+from paceline.api.v1 import executor_pb2, executor_pb2_grpc
+from paceline.domain.account import Broker
+from paceline.domain.copy_order import CopyStatus
+from paceline.ports.broker import Call
+from paceline.ports.copy_orders import CopyOrders
+from paceline.ports.settlement import Settlement
+from paceline.runtime.broker_settings import lease_times
+from paceline.runtime.budget import Budget
+from paceline.runtime.common_settings import advertised_address
+from paceline.runtime.credentials import CredentialStore
+from paceline.runtime.domain_errors import map_domain_error
+from paceline.runtime.follow import Follower
+from paceline.runtime.grpc_client import channel_pool
+from paceline.runtime.grpc_server import grpc_server
+from paceline.runtime.lifecycle import Runtime
+from paceline.runtime.main import main as run_service
+from paceline.runtime.metric_names import BROKER_CALL_SECONDS
+from paceline.runtime.notices import Notices
+from paceline.runtime.ownership import own, partitions_of
+from paceline.runtime.partitions import Partitions
+from paceline.runtime.retry import Backoff
+from paceline.runtime.routes import Routes
+from paceline.runtime.stores import hold
+from services.executor.books import OrderBooks
+from services.executor.flights import Patience
+from services.executor.floor import Floor
+from services.executor.logins import Logins
+from services.executor.lots import Lots
+from services.executor.observe import Observer
+from services.executor.outcome import Outcome
+from services.executor.place import Placer
+from services.executor.results import Results
+from services.executor.roster import Roster
+from services.executor.servicer import ExecutorServicer
+from services.executor.settings import Settings
+from services.executor.sweep import Sweeper
+from services.executor.takeover import Reconciler
+from services.executor.tenure import Fates, Tenure
+from services.executor.warm import Warmer
+from services.executor.windows import JITTER_MS, Windows
+
+SERVICE = "executor"
+
+
+def main() -> None:
+    run_service(SERVICE, Settings, compose, clock=SystemClock())
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What everything else stands on."""
+
+    database: Database
+    redis: Redis
+    egresses: Egresses
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """Who trades, with whom, within which limits."""
+
+    broker: Fyers
+    roster: Roster
+    logins: Logins
+    windows: Windows
+    placer: Placer
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """Where rows become requests, and answers rows."""
+
+    floor: Floor
+    results: Results
+    reconciler: Reconciler
+    fates: Fates
+    lots: Lots
+    settlement: Settlement
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    """Builds and starts the executor."""
+    settings, clock = runtime.settings, runtime.clock
+    stores = await open_stores(runtime)
+    database = stores.database
+    partitions = partitions_of(runtime, leases_of(runtime, database, SERVICE), lease_times(settings))
+    feeds = Routes(leases_of(runtime, database, "feed"), clock)
+    copy_orders = PostgresCopyOrders(database)
+    trading = trading_of(runtime, stores, partitions, copy_orders)
+    desks = desks_of(runtime, database, partitions, trading, copy_orders)
+    sweeper = Sweeper(copy_orders, desks.floor, desks.reconciler, partitions, clock, settings.sweep_after_ms)
+    observer = Observer(
+        desks.settlement, desks.lots, partitions, clock, desks.fates.observed, desks.floor.take_in
+    )
+    follower = Follower(
+        SERVICE,
+        channel_pool(runtime),
+        feeds,
+        clock,
+        observer.handle,
+        lambda response: [event_from_wire(each) for each in response.events],
+        settings.stream_batch_events,
+    )
+    offsets = PostgresOffsets(database)
+    tenure = Tenure(
+        trading.roster,
+        trading.windows,
+        sweeper,
+        desks.floor,
+        desks.results,
+        desks.reconciler,
+        follower,
+        offsets,
+    )
+    address = await serve(runtime, desks.floor, trading.roster)
+    runtime.spawn("feed routes", feeds.run())
+    listen(runtime, trading, desks.floor)
+    work(runtime, trading, desks)
+    runtime.spawn("sweep", sweeper.run())
+    runtime.spawn("events", follower.run())
+    own(runtime, partitions, address, gain=tenure.gain, surrender=tenure.surrender, lose=tenure.lose)
+
+
+async def open_stores(runtime: Runtime[Settings]) -> Stores:
+    settings = runtime.settings
+    postgres_url, redis_url = settings.postgres_url.reveal(), settings.redis_url.reveal()
+    options = PoolOptions(max_size=settings.postgres_pool_max, application_name=f"paceline-{SERVICE}")
+    database = await hold(
+        runtime,
+        "postgres",
+        settings.postgres_url,
+        lambda: open_database(postgres_url, options),
+        Database.close,
+    )
+    redis = await hold(
+        runtime, "redis", settings.redis_url, lambda: connect_redis(redis_url), lambda one: one.aclose()
+    )
+    egresses = Egresses(FyersSettings.of(settings))
+    runtime.on_stop("broker connections", egresses.aclose)
+    return Stores(database, redis, egresses)
+
+
+def leases_of(runtime: Runtime[Settings], database: Database, service: str) -> PostgresLeases:
+    return PostgresLeases(database, service, ttl_ms=runtime.settings.lease_ttl_ms)
+
+
+def trading_of(
+    runtime: Runtime[Settings], stores: Stores, partitions: Partitions, copy_orders: CopyOrders
+) -> Trading:
+    settings, clock, database = runtime.settings, runtime.clock, stores.database
+    seal = KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
+    broker = Fyers(FyersSettings.of(settings), stores.egresses, clock)
+    accounts = PostgresAccounts(database)
+    credentials = CredentialStore(
+        accounts, PostgresBrokerApps(database), PostgresSessions(database), seal, clock
+    )
+    roster = Roster(accounts, credentials, partitions)
+    windows = Windows(
+        RedisBuckets(stores.redis, clock, jitter_ms=JITTER_MS), copy_orders, broker.limits, clock
+    )
+    logins = Logins(credentials)
+    placer = Placer(broker, logins, roster.type_of, clock, runtime.metrics, runtime.telemetry)
+    return Trading(broker, roster, logins, windows, placer)
+
+
+def desks_of(
+    runtime: Runtime[Settings],
+    database: Database,
+    partitions: Partitions,
+    trading: Trading,
+    copy_orders: CopyOrders,
+) -> Desks:
+    settings, clock, metrics, placer = runtime.settings, runtime.clock, runtime.metrics, trading.placer
+    settlement, lots = PostgresSettlement(database), Lots(PostgresInstruments(database), clock)
+
+    def written(outcome: Outcome, status: CopyStatus) -> None:
+        fates.written(outcome, status)
+
+    results = Results(copy_orders, settlement, lots, clock, written)
+    floor = Floor(
+        trading.broker.limits,
+        placer.place,
+        trading.logins.relogin,
+        trading.windows,
+        partitions,
+        clock,
+        metrics,
+        results.put,
+        patience_of(runtime),
+    )
+    seconds = metrics.histogram(BROKER_CALL_SECONDS).labels(Broker.FYERS, Call.READ)
+    books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows, clock), clock, seconds)
+    reconciler = Reconciler(
+        books.read,
+        clock,
+        metrics,
+        results.put,
+        request_max_ms=settings.broker_request_max_ms,
+        settle_ms=settings.settle_ms,
+        reads_at_once=settings.reads_at_once,
+    )
+    fates = Fates(floor, reconciler)
+    return Desks(floor, results, reconciler, fates, lots, settlement)
+
+
+def patience_of(runtime: Runtime[Settings]) -> Patience:
+    settings = runtime.settings
+    backoff = Backoff(settings.retry_first_ms / 1000, longest_s=settings.retry_longest_ms / 1000)
+    return Patience(
+        need_ms=settings.broker_request_max_ms,
+        sends_max=settings.sends_max,
+        attempts_max=settings.attempts_max,
+        held_exit_retry_ms=settings.held_exit_retry_ms,
+        backoff_s=lambda attempt: backoff.wait_s(attempt, runtime.random),
+    )
+
+
+async def serve(runtime: Runtime[Settings], floor: Floor, roster: Roster) -> str:
+    """The address that the lease rows tell."""
+    server = grpc_server(runtime, map_error=map_domain_error)
+    server.add(
+        executor_pb2_grpc.add_ExecutorServiceServicer_to_server,
+        ExecutorServicer(floor.hint, roster.prepare),
+        executor_pb2.DESCRIPTOR.services_by_name["ExecutorService"].full_name,
+    )
+    await runtime.start(server)
+    return advertised_address(runtime.settings, server.port)
+
+
+def listen(runtime: Runtime[Settings], trading: Trading, floor: Floor) -> None:
+    """Tokens may change at any moment."""
+    clock, roster = runtime.clock, trading.roster
+
+    async def changed(names: frozenset[str]) -> None:
+        floor.wake(await roster.changed(names))
+
+    async def reread() -> None:
+        for account_id in roster.accounts():
+            notices.hear(account_id)
+
+    notices = Notices(clock, changed)
+    listener = Listener(
+        runtime.settings.postgres_url.reveal(),
+        (SESSIONS,),
+        lambda _channel, account: notices.hear(account),
+        reread,
+        clock,
+    )
+    runtime.spawn("listener", listener.run())
+    runtime.spawn("notices", notices.run())
+
+
+def work(runtime: Runtime[Settings], trading: Trading, desks: Desks) -> None:
+    """Results are started first, and so stopped last: what the others leave is still written."""
+    warm_max = runtime.settings.warm_connections
+    warmer = Warmer(trading.broker.warm, trading.roster.egresses, runtime.clock, warm_max)
+    runtime.spawn("instruments", desks.lots.forget_daily())
+    runtime.spawn("warm connections", warmer.run())
+    runtime.spawn("windows", trading.windows.run())
+    runtime.spawn("results", desks.results.run())
+    runtime.spawn("floor", desks.floor.run())
+    runtime.spawn("reconciler", desks.reconciler.run())
+
+
+if __name__ == "__main__":
+    main()

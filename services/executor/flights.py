@@ -1,0 +1,191 @@
+"""Requests on their way, and what follows from their answers: written, tried again, held, or given up."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+import structlog
+
+from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copying.fold import GivenUp, Placed, Told
+from paceline.domain.errors import (
+    BrokerAuthFailed,
+    BrokerError,
+    BrokerNeverSent,
+    BrokerOutcomeUnknown,
+    BrokerRateLimited,
+    Unavailable,
+)
+from paceline.domain.execution import Command
+from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.partitioning import partition_of
+from paceline.ports.buckets import Buckets
+from paceline.ports.clock import Clock
+from paceline.runtime.partitions import Partitions
+from services.executor.desk import Desk, Tries
+from services.executor.outcome import Outcome
+from services.executor.windows import JITTER_MS
+
+_log = structlog.get_logger(__name__)
+
+_NS_PER_MS = 1_000_000
+_LEASE_LOOK_NS = 200_000_000
+_GRANT_LIVES_NS = JITTER_MS * _NS_PER_MS // 2
+"""A grant that is older is lost."""
+_LANDING_LOOK_S = 0.005
+
+Send = Callable[[CopyOrder], Awaitable[Placed]]
+"""One request; raises a `BrokerError`."""
+Relogin = Callable[[AccountId], Awaitable[bool]]
+"""Whether there is another token than the one that was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and how often."""
+
+    need_ms: int
+    """So much of the lease must be left when a request leaves."""
+    sends_max: int
+    attempts_max: int
+    held_exit_retry_ms: int
+    backoff_s: Callable[[int], float]
+
+
+class Flights:
+    """One task per request; tells `news` when a desk may go on."""
+
+    def __init__(
+        self,
+        send: Send,
+        relogin: Relogin,
+        buckets: Buckets,
+        partitions: Partitions,
+        clock: Clock,
+        put: Callable[[Outcome], None],
+        patience: Patience,
+        news: Callable[[], None],
+    ) -> None:
+        self._send = send
+        self._relogin = relogin
+        self._buckets = buckets
+        self._partitions = partitions
+        self._clock = clock
+        self._put = put
+        self._patience = patience
+        self._news = news
+        self._tasks: dict[asyncio.Task[None], Partition] = {}
+        self._in_air: Counter[Partition] = Counter()
+
+    @property
+    def room(self) -> int:
+        """How many more may leave now."""
+        return max(0, self._patience.sends_max - len(self._tasks))
+
+    def launch(self, desk: Desk, command: Command, epoch: Epoch) -> None:
+        """The windows granted it just now."""
+        partition = partition_of(desk.account_id)
+        flight = asyncio.create_task(self._fly(desk, command, epoch, self._clock.monotonic_ns()))
+        self._tasks[flight] = partition
+        self._in_air[partition] += 1
+        flight.add_done_callback(self._landed)
+
+    async def landed(self, partitions: Collection[Partition]) -> None:
+        """Wait until nothing of them is in the air."""
+        while any(self._in_air[each] for each in partitions):
+            await self._clock.sleep(_LANDING_LOOK_S)
+
+    async def cut(self, partitions: Collection[Partition] | None = None) -> None:
+        """Wait for no answer any more, of some partitions or of all: what is in the air becomes UNKNOWN."""
+        cut = [task for task, at in self._tasks.items() if partitions is None or at in partitions]
+        for task in cut:
+            task.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        partition = self._tasks.pop(flight)
+        self._in_air[partition] -= 1
+        if not self._in_air[partition]:
+            del self._in_air[partition]
+        self._news()
+
+    async def _fly(self, desk: Desk, command: Command, epoch: Epoch, granted_ns: int) -> None:
+        """The lease and the grant are looked at in the same step in which the request leaves."""
+        order, tries = command.order, desk.tries(command)
+        if not self._partitions.usable(partition_of(order.account_id), self._patience.need_ms):
+            desk.again(command, self._clock.now_ns() + _LEASE_LOOK_NS)
+            return
+        if self._clock.monotonic_ns() - granted_ns > _GRANT_LIVES_NS:
+            desk.again(command)
+            return
+        tries.sent += 1
+        sent_ns = self._clock.now_ns()
+        told = await self._told(order, epoch, tries.sent, sent_ns)
+        again_ns = await self._again_at(desk, order, tries, told)
+        if again_ns is not None:
+            desk.again(command, again_ns)
+            return
+        desk.landed(command)
+        self._put(self._outcome(order, told, epoch, tries.sent, sent_ns))
+
+    async def _told(self, order: CopyOrder, epoch: Epoch, attempts: int, sent_ns: int) -> Told:
+        try:
+            return await self._send(order)
+        except BrokerError as problem:
+            return problem
+        except Exception as error:  # noqa: BLE001 - whatever broke, the order may stand at the broker
+            _log.exception("flights.broken", account=order.account_id, tag=order.tag)
+            return BrokerOutcomeUnknown(f"the request broke: {type(error).__name__}")
+        except asyncio.CancelledError:
+            lost = BrokerOutcomeUnknown("nobody waited for the answer any more")
+            self._put(Outcome(order, lost, epoch, attempts, sent_ns))
+            raise
+
+    async def _again_at(self, desk: Desk, order: CopyOrder, tries: Tries, told: Told) -> int | None:
+        """When it is sent again, which only what surely did not happen is; None when it is settled."""
+        now_ns = self._clock.now_ns()
+        match told:
+            case BrokerRateLimited():
+                until_ns = now_ns + told.retry_after_ms * _NS_PER_MS
+                desk.block(until_ns)
+                await self._penalize(desk.account_id, until_ns)
+                return until_ns
+            case BrokerAuthFailed():
+                tries.refused_logins += 1
+                if tries.refused_logins < self._patience.attempts_max and await self._relogged(desk):
+                    return now_ns
+                return self._held_until(order, told)
+            case BrokerNeverSent():
+                tries.never_sent += 1
+                if tries.never_sent < self._patience.attempts_max:
+                    return now_ns + round(self._patience.backoff_s(tries.never_sent) * 1e9)
+                return self._held_until(order, told)
+        return None
+
+    def _held_until(self, order: CopyOrder, problem: BrokerError) -> int | None:
+        """An exit that cannot be sent is held and alarmed, for as long as it takes; an entry is given up."""
+        if order.intent is not Intent.EXIT:
+            return None
+        _log.error("flights.exit_held", account=order.account_id, tag=order.tag, problem=problem.words)
+        return self._clock.now_ns() + self._patience.held_exit_retry_ms * _NS_PER_MS
+
+    def _outcome(self, order: CopyOrder, told: Told, epoch: Epoch, attempts: int, sent_ns: int) -> Outcome:
+        if isinstance(told, BrokerAuthFailed):
+            return Outcome(order, GivenUp("LOGIN_NEEDED"), epoch, attempts, because=told)
+        if isinstance(told, BrokerNeverSent):
+            return Outcome(order, GivenUp("NEVER_SENT"), epoch, attempts, because=told)
+        return Outcome(order, told, epoch, attempts, sent_ns, self._clock.now_ns())
+
+    async def _relogged(self, desk: Desk) -> bool:
+        try:
+            return await self._relogin(desk.account_id)
+        except Unavailable as problem:
+            _log.warning("flights.no_login", account=desk.account_id, problem=str(problem))
+            return False
+
+    async def _penalize(self, account_id: AccountId, until_ns: int) -> None:
+        try:
+            await self._buckets.penalize(account_id, until_ns)
+        except Unavailable as problem:
+            _log.warning("flights.no_penalty", account=account_id, problem=str(problem))

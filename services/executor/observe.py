@@ -1,0 +1,75 @@
+"""Followers' own orders and fills, as the journal tells them, onto copy orders and ledgers."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copying.tags import kind_of
+from paceline.domain.errors import NotOwner
+from paceline.domain.event import Event
+from paceline.domain.ids import Offset, Partition, Tag
+from paceline.domain.instrument import InstrumentKey
+from paceline.domain.order import Fill, OrderReport
+from paceline.ports.clock import Clock
+from paceline.ports.settlement import Settlement
+from paceline.runtime.follow import Batch
+from paceline.runtime.partitions import Partitions
+from services.executor.lots import Lots
+from services.executor.settle import News, Settling
+
+
+class Observer:
+    """`handle` is what the journal's follower calls: one transaction for a batch of all partitions.
+
+    A batch that comes again, whole or in part, tells nothing new.
+    """
+
+    def __init__(
+        self,
+        settlement: Settlement,
+        lots: Lots,
+        partitions: Partitions,
+        clock: Clock,
+        told: Callable[[CopyOrder], None],
+        take_in: Callable[[Iterable[CopyOrder]], object],
+    ) -> None:
+        self._settlement = settlement
+        self._lots = lots
+        self._partitions = partitions
+        self._clock = clock
+        self._told = told
+        self._take_in = take_in
+
+    async def handle(self, batch: Batch) -> None:
+        epochs = {partition: self._partitions.lease(partition).epoch for partition in batch}
+        spoken = [each for events in batch.values() for event in events for each in _news(event)]
+        instruments = await self._lots.of(key.instrument_id for _, key in spoken)
+        news = [each for each, _ in spoken]
+        settling = Settling(news, instruments, self._clock.now_ns())
+        settled = await self._settlement.settle(epochs, _ends(batch), (each.tag for each in news), settling)
+        for tag in {each.tag for each in news if each.partition not in settled.stale}:
+            if tag in settling.orders:
+                self._told(settling.orders[tag])
+        if settled.corrections:
+            self._take_in(settled.corrections)
+        if settled.stale:
+            raise NotOwner(f"partitions {sorted(settled.stale)} are held under other epochs")
+
+
+def _news(event: Event) -> Sequence[tuple[News, InstrumentKey]]:
+    """Only what carries a tag of ours; the rest of a follower's trading is his own."""
+    body = event.fact.body
+    if not isinstance(body, Fill | OrderReport) or kind_of(body.tag) is None:
+        return ()
+    news = News(
+        event.partition,
+        event.fact.account_id,
+        Tag(body.tag),
+        body,
+        event=event.fact.identity,
+        offset=event.offset,
+    )
+    return ((news, body.key),)
+
+
+def _ends(batch: Batch) -> dict[Partition, Offset]:
+    return {partition: events[-1].offset for partition, events in batch.items()}

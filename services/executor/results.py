@@ -1,0 +1,146 @@
+"""Outcomes back to their rows: in groups, fenced, retried until the database has them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+import structlog
+
+from paceline.domain.copy_order import CopyStatus
+from paceline.domain.copying.fold import Placed
+from paceline.domain.errors import BrokerOutcomeUnknown, Unavailable
+from paceline.domain.ids import Epoch, Partition
+from paceline.ports.clock import Clock
+from paceline.ports.copy_orders import CopyOrders, SendResult
+from paceline.ports.settlement import Settlement
+from services.executor.lots import Lots
+from services.executor.outcome import Outcome
+from services.executor.settle import News, Settling
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_S = 0.2
+_GROUP_MAX = 500
+_DRAIN_LOOK_S = 0.005
+
+Group = Sequence[Outcome]
+Epochs = Mapping[Partition, Epoch]
+Written = Callable[[Outcome, CopyStatus], None]
+"""Told once the row is written, with the status it has now."""
+
+
+class Results:
+    """One writer. What it is given it keeps until it is written, or the lease it stands under is lost."""
+
+    def __init__(
+        self,
+        copy_orders: CopyOrders,
+        settlement: Settlement,
+        lots: Lots,
+        clock: Clock,
+        written: Written,
+    ) -> None:
+        self._copy_orders = copy_orders
+        self._settlement = settlement
+        self._lots = lots
+        self._clock = clock
+        self._written = written
+        self._waiting: deque[Outcome] = deque()
+        self._writing: frozenset[Partition] = frozenset()
+        self._news = asyncio.Event()
+
+    def put(self, outcome: Outcome) -> None:
+        self._waiting.append(outcome)
+        self._news.set()
+
+    async def drained(self, partitions: Collection[Partition]) -> None:
+        """Wait until nothing of these partitions waits to be written."""
+        while self._writing & set(partitions) or any(each.partition in partitions for each in self._waiting):
+            await self._clock.sleep(_DRAIN_LOOK_S)
+
+    async def run(self) -> None:
+        """Until cancelled: what is unwritten then stands as it stood, and is looked up by the next owner."""
+        while True:
+            await self._news.wait()
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP_MAX))]
+            if not self._waiting:
+                self._news.clear()
+            self._writing = frozenset(each.partition for each in group)
+            await self._until_written(self._plain, [each for each in group if _touches_no_ledger(each)])
+            await self._until_written(self._folded, [each for each in group if not _touches_no_ledger(each)])
+            self._writing = frozenset()
+
+    async def _until_written(self, write: Callable[[Group, Epochs], Awaitable[None]], group: Group) -> None:
+        epochs = _newest(group)
+        current = [each for each in group if each.epoch == epochs[each.partition]]
+        while current:
+            try:
+                await write(current, epochs)
+            except Unavailable as problem:
+                _log.warning("results.unwritten", problem=str(problem), waiting=len(self._waiting))
+                await self._clock.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _plain(self, group: Group, epochs: Epochs) -> None:
+        """Accepted or lost: no quantity ends, so nothing but the row is touched."""
+        recorded = await self._copy_orders.record_results(epochs, [_result(each) for each in group])
+        for outcome in group:
+            if outcome.partition not in recorded.stale:
+                moved = outcome.order.tag in recorded.moved
+                # a row that did not move was told more by the socket: whatever was lost, it is there
+                self._written(outcome, _status_of(outcome) if moved else CopyStatus.WORKING)
+
+    async def _folded(self, group: Group, epochs: Epochs) -> None:
+        """Refused, given up, absent, or found in a book: the ledger follows in the same transaction."""
+        instruments = await self._lots.of(each.order.spec.key.instrument_id for each in group)
+        settling = Settling([_news(each) for each in group], instruments, self._clock.now_ns())
+        settled = await self._settlement.settle(epochs, {}, [each.order.tag for each in group], settling)
+        for outcome in group:
+            after = settling.orders.get(outcome.order.tag)
+            if outcome.partition not in settled.stale and after is not None:
+                self._written(outcome, after.status)
+
+
+def _newest(group: Group) -> dict[Partition, Epoch]:
+    """A partition lost and won again may be in a group twice: what was learned first is void."""
+    epochs: dict[Partition, Epoch] = {}
+    for each in group:
+        epochs[each.partition] = max(each.epoch, epochs.get(each.partition, each.epoch))
+    return epochs
+
+
+def _touches_no_ledger(outcome: Outcome) -> bool:
+    return isinstance(outcome.told, Placed | BrokerOutcomeUnknown)
+
+
+def _status_of(outcome: Outcome) -> CopyStatus:
+    return CopyStatus.WORKING if isinstance(outcome.told, Placed) else CopyStatus.UNKNOWN
+
+
+def _news(outcome: Outcome) -> News:
+    return News(
+        outcome.partition,
+        outcome.order.account_id,
+        outcome.order.tag,
+        outcome.told,
+        attempts=outcome.attempts,
+        sent_ns=outcome.sent_ns,
+        code=outcome.code,
+        words=outcome.words,
+    )
+
+
+def _result(outcome: Outcome) -> SendResult:
+    placed = outcome.told if isinstance(outcome.told, Placed) else None
+    return SendResult(
+        tag=outcome.order.tag,
+        partition=outcome.partition,
+        status=_status_of(outcome),
+        attempts=outcome.attempts,
+        broker_order_id=placed.broker_order_id if placed else None,
+        error_code=outcome.code,
+        error_text=outcome.words,
+        sent_ns=outcome.sent_ns or None,
+        accepted_ns=outcome.answered_ns if placed else None,
+    )

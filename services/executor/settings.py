@@ -1,0 +1,54 @@
+"""Settings of the executor."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paceline.runtime.broker_settings import BrokerSettings
+from paceline.runtime.settings import CrossRule, setting
+
+
+def _outlives_lease(request_max_ms: int, ttl_ms: int, beat_ms: int) -> str | None:
+    if request_max_ms + beat_ms < ttl_ms:
+        return None
+    return "disagree: a request must end before a lease that was renewed one beat ago"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings(BrokerSettings):
+    RULES: ClassVar[tuple[CrossRule, ...]] = (
+        CrossRule(("broker_request_max_ms", "lease_ttl_ms", "lease_beat_ms"), _outlives_lease),
+    )
+
+    attempts_max: int = setting(
+        default=3, minimum=1, maximum=20, about="how often a command is tried that surely did not happen"
+    )
+    retry_first_ms: int = setting(
+        default=100, minimum=1, maximum=10_000, about="first pause before such a command is tried again"
+    )
+    retry_longest_ms: int = setting(
+        default=2_000, minimum=1, maximum=60_000, about="longest pause between two tries"
+    )
+    settle_ms: int = setting(
+        default=2_000,
+        minimum=10,
+        maximum=120_000,
+        about="how long a broker's order book may lag; absence needs two reads so far apart",
+    )
+    sweep_after_ms: int = setting(
+        default=750, minimum=10, maximum=60_000, about="planned rows older than this are taken in unasked"
+    )
+    sends_max: int = setting(
+        default=2_000, minimum=1, maximum=20_000, about="orders on their way to brokers at the same time"
+    )
+    reads_at_once: int = setting(
+        default=16, minimum=1, maximum=500, about="order books read at the same time"
+    )
+    held_exit_retry_ms: int = setting(
+        default=5_000, minimum=100, maximum=600_000, about="how often an exit that cannot be sent is tried"
+    )
+    stream_batch_events: int = setting(
+        default=500, minimum=1, maximum=2_000, about="most events taken from a feed at once"
+    )
+    warm_connections: int = setting(
+        default=0, minimum=0, maximum=5_000, about="connections to the broker opened ahead, per egress"
+    )

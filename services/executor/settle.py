@@ -1,0 +1,215 @@
+"""What news about copy orders comes to: pure, so that it can be decided inside a transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import structlog
+
+from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copying.fold import Folded, SurelyAbsent, Told, Withdrawn, fold_result
+from paceline.domain.copying.surplus import Correction, sell_surplus
+from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, Tag
+from paceline.domain.instrument import Instrument
+from paceline.domain.ledger import Ledger, LedgerEntry
+from paceline.domain.money import slippage_bps, slippage_money
+from paceline.domain.order import Fill, OrderReport
+from paceline.domain.order_states import TERMINAL, IllegalTransition
+from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
+from paceline.ports.plans import LedgerKey
+from paceline.ports.settlement import Decided, Standing
+
+_log = structlog.get_logger(__name__)
+
+_SURPLUS_ALLOWANCE_BPS = Decimal(100)
+_CENT = Decimal("0.01")
+_NO_OFFSET = Offset(0)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One thing learned about the order of one tag."""
+
+    partition: Partition
+    account_id: AccountId
+    """Whose order it is, by whoever told; a stranger's order under one of our tags is not ours."""
+    tag: Tag
+    told: Told
+    event: EventIdentity | None = None
+    """The journaled fact it comes from; None where it is the answer to a request of ours."""
+    offset: Offset = _NO_OFFSET
+    attempts: int = 0
+    sent_ns: int = 0
+    code: str = ""
+    words: str = ""
+
+
+@dataclass(slots=True)
+class Settling:
+    """Folds news in its order onto what stands; `orders` is what stands afterwards."""
+
+    news: Sequence[News]
+    instruments: Mapping[InstrumentId, Instrument]
+    now_ns: int
+    orders: dict[Tag, CopyOrder] = field(default_factory=dict)
+    _ledgers: dict[LedgerKey, Ledger] = field(default_factory=dict)
+    _open: dict[LedgerKey, dict[Tag, CopyOrder]] = field(default_factory=dict)
+    _results: list[SendResult] = field(default_factory=list)
+    _moves: list[tuple[Partition, StatusMove]] = field(default_factory=list)
+    _fills: list[CopyFill] = field(default_factory=list)
+    _lines: list[LedgerEntry] = field(default_factory=list)
+    _entered: dict[LedgerKey, News] = field(default_factory=dict)
+
+    def __call__(self, standing: Standing, stale: frozenset[Partition]) -> Decided:
+        """May be called again when the transaction is tried again."""
+        self._begin(standing)
+        for news in self.news:
+            order = self.orders.get(news.tag)
+            if order is None or order.account_id != news.account_id:
+                _log.warning("settle.not_our_order", account=news.account_id, tag=news.tag)
+            elif news.partition not in stale and not _told_before(news, standing):
+                self._learn(news, order)
+        return Decided(self._results, self._moves, self._fills, self._lines, self._corrections())
+
+    def _begin(self, standing: Standing) -> None:
+        self.orders = dict(standing.orders)
+        self._ledgers = dict(standing.ledgers)
+        self._open = {key: {row.tag: row for row in rows} for key, rows in standing.open.items()}
+        self._results, self._moves, self._fills, self._lines = [], [], [], []
+        self._entered = {}
+
+    def _learn(self, news: News, order: CopyOrder) -> None:
+        instrument = self.instruments.get(order.spec.key.instrument_id)
+        if instrument is None:
+            _log.error("settle.unknown_instrument", tag=order.tag, instrument=order.spec.key.instrument_id)
+            return
+        key = ledger_key(order)
+        ledger = self._ledgers.get(key, Ledger()) if key else Ledger()
+        others = [row for row in self._open.get(key, {}).values() if row.tag != order.tag] if key else []
+        try:
+            folded = _fold(order, news.told, ledger, instrument.lot, others)
+        except IllegalTransition as problem:
+            _log.error("settle.illegal", tag=order.tag, problem=str(problem))
+            return
+        self._note(news, order, folded, instrument.multiplier)
+        if key:
+            self._keep(key, news, folded)
+
+    def _keep(self, key: LedgerKey, news: News, folded: Folded) -> None:
+        self._ledgers[key] = folded.ledger
+        self._lines.extend(folded.lines)
+        rows = self._open.setdefault(key, {})
+        if folded.order.status in TERMINAL:
+            rows.pop(folded.order.tag, None)
+        else:
+            rows[folded.order.tag] = folded.order
+        if isinstance(news.told, Fill) and folded.order.intent is Intent.ENTRY:
+            self._entered[key] = news
+
+    def _note(self, news: News, before: CopyOrder, folded: Folded, multiplier: Decimal) -> None:
+        """What the row shall say. Lines go with the whole, so that they are written once."""
+        after = self.orders[news.tag] = folded.order
+        if news.event is None:
+            self._results.append(_result(news, after))
+            return
+        if isinstance(news.told, Fill):
+            self._fills.append(_fill(news.event, news.told, before, multiplier))
+        self._moves.append((news.partition, _move(news, after, multiplier)))
+
+    def _corrections(self) -> list[Correction]:
+        """Where entries filled more than is wanted now, the rest is sold: late fills, lost cancels."""
+        found = []
+        for key, news in self._entered.items():
+            entry = self.orders[news.tag]
+            instrument = self.instruments.get(entry.spec.key.instrument_id)
+            if instrument is None or news.event is None or not isinstance(news.told, Fill):
+                continue
+            correction = sell_surplus(
+                entry,
+                news.event,
+                self._ledgers[key],
+                instrument,
+                reference=news.told.price,
+                allowance_bps=_SURPLUS_ALLOWANCE_BPS,
+                now_ns=self.now_ns,
+            )
+            if correction is not None:
+                found.append(correction)
+        return found
+
+
+def _told_before(news: News, standing: Standing) -> bool:
+    """A stretch of the journal that comes again after its commit's answer was lost tells nothing new."""
+    return 0 < news.offset <= standing.done.get(news.partition, 0)
+
+
+def _fold(
+    order: CopyOrder, told: Told, ledger: Ledger, lot: Decimal, others: Collection[CopyOrder]
+) -> Folded:
+    """As `fold_result`; an entry that is surely not at the broker and wanted no more is taken back."""
+    if not isinstance(told, Withdrawn | SurelyAbsent):
+        return fold_result(order, told, ledger, lot, others)
+    absent = fold_result(order, SurelyAbsent(), ledger, lot, others)
+    if not _unwanted(absent.order, ledger, lot):
+        return absent
+    return fold_result(absent.order, Withdrawn(), ledger, lot, others)
+
+
+def _unwanted(order: CopyOrder, ledger: Ledger, lot: Decimal) -> bool:
+    """All of it: less than the whole cannot be taken back, and is sold once it is filled."""
+    entering = order.intent is Intent.ENTRY and order.subscription_id is not None
+    return entering and ledger.unwanted(lot) * int(order.spec.side) >= order.spec.quantity - order.filled
+
+
+def _move(news: News, after: CopyOrder, multiplier: Decimal) -> StatusMove:
+    told = news.told
+    filled = isinstance(told, Fill)
+    bps, money = slippage(after, after.average_price, after.filled, multiplier)
+    return StatusMove(
+        tag=after.tag,
+        status=after.status,
+        broker_order_id=after.broker_order_id,
+        filled=after.filled if filled else None,
+        average_price=after.average_price if filled else None,
+        filled_ns=told.broker_time_ns if isinstance(told, Fill) else None,
+        slippage_bps=bps if filled else None,
+        slippage_money=money if filled else None,
+        error_text=told.message if isinstance(told, OrderReport) and after.status in TERMINAL else "",
+    )
+
+
+def ledger_key(order: CopyOrder) -> LedgerKey | None:
+    return (order.subscription_id, order.spec.key) if order.subscription_id is not None else None
+
+
+def slippage(
+    order: CopyOrder, price: Decimal, quantity: Decimal, multiplier: Decimal
+) -> tuple[Decimal | None, Decimal | None]:
+    """Signed difference to the leader's price, in basis points and money; positive is worse."""
+    if order.leader_price <= 0 or price <= 0:
+        return None, None
+    side, leader = order.spec.side, order.leader_price
+    return (
+        slippage_bps(side, price, leader).quantize(_CENT),
+        slippage_money(side, price, leader, quantity, multiplier),
+    )
+
+
+def _fill(event: EventIdentity, fill: Fill, order: CopyOrder, multiplier: Decimal) -> CopyFill:
+    bps, money = slippage(order, fill.price, fill.quantity, multiplier)
+    return CopyFill(
+        order.tag, fill.trade_id, event, fill.quantity, fill.price, fill.broker_time_ns, bps, money, fill.fees
+    )
+
+
+def _result(news: News, after: CopyOrder) -> SendResult:
+    return SendResult(
+        tag=after.tag,
+        partition=news.partition,
+        status=after.status,
+        attempts=news.attempts,
+        broker_order_id=after.broker_order_id,
+        error_code=news.code,
+        error_text=news.words,
+        sent_ns=news.sent_ns or None,
+    )

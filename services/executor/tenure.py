@@ -1,0 +1,89 @@
+"""What begins and ends with the leases of partitions."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from paceline.domain.copy_order import CopyOrder, CopyStatus
+from paceline.domain.copying.fold import SurelyAbsent, Withdrawn
+from paceline.domain.ids import Partition
+from paceline.ports.offsets import Offsets
+from paceline.runtime.follow import Follower
+from paceline.runtime.partitions import Held
+from services.executor.floor import Floor
+from services.executor.outcome import Outcome
+from services.executor.results import Results
+from services.executor.roster import Roster
+from services.executor.sweep import Sweeper
+from services.executor.takeover import Reconciler
+from services.executor.windows import Windows
+
+CONSUMER = "executor"
+_LANDING_S = 1.5
+_WRITING_S = 0.5
+_NOT_SETTLED = frozenset({CopyStatus.PLANNED, CopyStatus.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """Nothing of a partition is sent before all that its former owners may have sent is marked."""
+
+    roster: Roster
+    windows: Windows
+    sweeper: Sweeper
+    floor: Floor
+    results: Results
+    reconciler: Reconciler
+    follower: Follower
+    offsets: Offsets
+
+    async def gain(self, held: Sequence[Held]) -> None:
+        partitions = [each.partition for each in held]
+        accounts = await self.roster.gain(partitions)
+        await self.windows.restore(accounts)
+        cursors = await self.offsets.load(CONSUMER, partitions)
+        await self.sweeper.take_over(held)
+        self.floor.open(partitions)
+        self.follower.add(cursors)
+
+    async def surrender(self, partitions: Sequence[Partition]) -> None:
+        """Nothing new leaves; what is in the air lands and is written, or is handed over as UNKNOWN."""
+        leaving = frozenset(partitions)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LANDING_S):
+                await self.floor.flights.landed(leaving)
+        await self.floor.flights.cut(leaving)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WRITING_S):
+                await self.results.drained(leaving)
+        await self.lose(partitions)
+
+    async def lose(self, partitions: Sequence[Partition]) -> None:
+        self.floor.leave(partitions)
+        self.reconciler.leave(partitions)
+        self.roster.lose(partitions)
+        await self.follower.drop(partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """Whoever must hear what a row says now: a lost answer is looked into, a sure absence sent again."""
+
+    floor: Floor
+    reconciler: Reconciler
+
+    def written(self, outcome: Outcome, status: CopyStatus) -> None:
+        """What a row does not settle stays known and unsent: only a sure absence sends it again."""
+        order = outcome.order
+        if status is CopyStatus.UNKNOWN:
+            self.reconciler.suspect(order, outcome.attempts, outcome.epoch)
+        elif status is not CopyStatus.PLANNED:
+            self.floor.written(order)
+        elif isinstance(outcome.told, SurelyAbsent | Withdrawn):
+            self.floor.send_again(replace(order, status=status), outcome.attempts)
+
+    def observed(self, order: CopyOrder) -> None:
+        """By the socket, which may be faster than the book or the answer."""
+        if order.status not in _NOT_SETTLED and self.reconciler.told(order):
+            self.floor.written(order)

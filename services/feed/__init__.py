@@ -1,0 +1,1 @@
+"""Holds broker sessions, journals what happens in them, and streams it."""

@@ -1,0 +1,276 @@
+"""The feed as a process: the only place that names its concrete parts."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from paceline.adapters.brokers.fyers import (
+    Egresses,
+    Fyers,
+    FyersLogins,
+    FyersOrderStreams,
+    FyersSettings,
+    FyersSymbols,
+    FyersTickStreams,
+)
+from paceline.adapters.clock import SystemClock
+from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.baselines import PostgresBaselines
+from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.journal import PostgresJournal
+from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
+from paceline.adapters.postgres.pool import PoolOptions, open_database
+from paceline.adapters.postgres.sessions import PostgresSessions
+from paceline.adapters.redis.buckets import RedisBuckets
+from paceline.adapters.redis.connection import connect_redis
+from paceline.adapters.redis.presence import RedisPresence
+from paceline.adapters.redis.prices import RedisPrices
+from paceline.adapters.seal import KeyringSeal
+from paceline.adapters.wire.events import event_to_wire
+from paceline.api.v1 import event_pb2, feed_pb2, feed_pb2_grpc
+from paceline.domain.account import Broker, SessionState
+from paceline.domain.errors import BrokerAuthFailed
+from paceline.domain.event import Event, Fact
+from paceline.domain.ids import AccountId, Partition
+from paceline.ports.broker import Credentials, MalformedKind
+from paceline.ports.clock import Clock
+from paceline.runtime.broker_settings import lease_times
+from paceline.runtime.budget import Budget
+from paceline.runtime.common_settings import advertised_address
+from paceline.runtime.credentials import CredentialStore
+from paceline.runtime.domain_errors import map_domain_error
+from paceline.runtime.grpc_server import GrpcServer, grpc_server
+from paceline.runtime.lifecycle import Runtime
+from paceline.runtime.log import RepeatGate
+from paceline.runtime.main import main as run_service
+from paceline.runtime.ownership import own, partitions_of
+from paceline.runtime.partitions import Held, Partitions
+from paceline.runtime.retry import Backoff
+from paceline.runtime.stores import hold
+from services.feed.hub import Hub
+from services.feed.journaler import Journaler
+from services.feed.letters import LetterBox
+from services.feed.login import LoginDesk
+from services.feed.master import MasterKeeper
+from services.feed.notebook import Desk
+from services.feed.prices import PriceBoard, PriceSource, PriceStreams
+from services.feed.roster import Roster
+from services.feed.servicer import FeedServicer
+from services.feed.settings import Settings
+from services.feed.shared import Door, Shared
+from services.feed.streaming import EventStreams
+from services.feed.upkeep import JournalKeeper
+from services.feed.vitals import MarketWatch, Vitals
+
+SERVICE = "feed"
+_INDIA = timedelta(hours=5, minutes=30)
+_SAVE_PRICES_S = 0.1
+
+
+def main() -> None:
+    run_service(SERVICE, Settings, compose, clock=SystemClock())
+
+
+class Parts:
+    """What the feed is made of, and how it follows the leases."""
+
+    def __init__(
+        self, runtime: Runtime[Settings], database: Database, redis: Redis, egresses: Egresses
+    ) -> None:
+        settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
+        fyers = FyersSettings.of(settings, pong_timeout_ms=settings.pong_timeout_ms)
+        self.seal = KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
+        self.accounts, self.sessions = PostgresAccounts(database), PostgresSessions(database)
+        self.credentials = CredentialStore(
+            self.accounts, PostgresBrokerApps(database), self.sessions, self.seal, clock
+        )
+        self.partitions: Partitions = partitions_of(
+            runtime, PostgresLeases(database, SERVICE, ttl_ms=settings.lease_ttl_ms), lease_times(settings)
+        )
+        journal, presence = PostgresJournal(database), RedisPresence(redis)
+        self.hub = Hub(journal, ring_events=settings.stream_ring_events)
+        self.journaler = Journaler(
+            journal,
+            self.hub,
+            self.partitions,
+            clock,
+            metrics,
+            group_max=settings.journal_group_max,
+            queue_max=settings.journal_queue_max,
+        )
+        self.letters = LetterBox(journal, clock, metrics)
+        self.doors = _doors(fyers, egresses, clock)
+        self.shared = self._shared(runtime, database, Budget(RedisBuckets(redis, clock), clock))
+        self.roster = Roster(self.accounts, self.sessions, self.shared)
+        self.journaler.on_lost(self.roster.drop)
+        self.journaler.on_condemned(self._set_aside)
+        self.vitals = Vitals(self.roster, self.hub, presence, self.sessions, clock, metrics)
+        self.market = MarketWatch(self.roster, self.shared, presence)
+        self.keeper = JournalKeeper(journal, self.partitions, clock)
+        self.board = PriceBoard()
+        self.prices = PriceSource(
+            self.board,
+            FyersTickStreams(fyers, egresses, clock),
+            self._asks_as,
+            RedisPrices(redis),
+            clock,
+            metrics,
+            lambda attempt: self.shared.backoff.wait_s(attempt, runtime.random),
+        )
+        self.master = MasterKeeper(
+            {Broker.FYERS: FyersSymbols(fyers, egresses)},
+            PostgresInstruments(database),
+            self.partitions,
+            clock,
+            runtime.readiness,
+            _INDIA,
+        )
+
+    def _shared(self, runtime: Runtime[Settings], database: Database, budget: Budget) -> Shared:
+        settings = runtime.settings
+        desk = Desk(
+            journal=PostgresJournal(database),
+            journaler=self.journaler,
+            baselines=PostgresBaselines(database),
+            letters=self.letters,
+            partitions=self.partitions,
+            clock=runtime.clock,
+            metrics=runtime.metrics,
+            telemetry=runtime.telemetry,
+        )
+        return Shared(
+            desk=desk,
+            doors=self.doors,
+            credentials=self.credentials,
+            budget=budget,
+            random=runtime.random,
+            dials=asyncio.Semaphore(settings.dials_max),
+            gate=RepeatGate(runtime.clock),
+            backoff=Backoff(
+                settings.reconnect_first_ms / 1000, longest_s=settings.reconnect_longest_ms / 1000
+            ),
+            trades_settle_s=settings.trades_settle_ms / 1000,
+            backstop_s=settings.backstop_interval_s,
+        )
+
+    async def gain(self, held: Sequence[Held]) -> None:
+        await self.hub.open_partitions([each.partition for each in held])
+        await self.roster.gain(held)
+
+    async def surrender(self, partitions: Sequence[Partition]) -> None:
+        """Sessions close, what they told is journaled, then readers are sent on."""
+        await self.roster.lose(partitions)
+        await self.journaler.drained(frozenset(partitions))
+        self.hub.close_partitions(partitions)
+
+    async def lose(self, partitions: Sequence[Partition]) -> None:
+        self.hub.close_partitions(partitions)
+        await self.roster.lose(partitions)
+
+    def _set_aside(self, fact: Fact, problem: Exception) -> None:
+        """A fact that no journal can hold is kept where a person finds it."""
+        broker = Broker(fact.account_id.partition(":")[0])
+        reason = f"cannot be journaled: {type(problem).__name__}"
+        self.letters.drop_in(fact.account_id, broker, "journal", MalformedKind.BAD_VALUE, reason, fact.raw)
+
+    def _asks_as(self) -> Credentials | None:
+        """Prices are asked for as any account that is live here."""
+        for session in self.roster.all():
+            if session.state is SessionState.LIVE:
+                with suppress(BrokerAuthFailed):
+                    return self.credentials.get(session.account_id)
+        return None
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    """Builds and starts the feed."""
+    settings = runtime.settings
+    postgres_url, redis_url = settings.postgres_url.reveal(), settings.redis_url.reveal()
+    options = PoolOptions(max_size=settings.postgres_pool_max, application_name=f"paceline-{SERVICE}")
+    database = await hold(
+        runtime,
+        "postgres",
+        settings.postgres_url,
+        lambda: open_database(postgres_url, options),
+        Database.close,
+    )
+    redis = await hold(
+        runtime, "redis", settings.redis_url, lambda: connect_redis(redis_url), lambda one: one.aclose()
+    )
+    egresses = Egresses(FyersSettings.of(settings, pong_timeout_ms=settings.pong_timeout_ms))
+    runtime.on_stop("broker connections", egresses.aclose)
+    parts = Parts(runtime, database, redis, egresses)
+    server = _server(runtime, parts)
+    await runtime.start(server)
+    _set_going(runtime, parts)
+    own(
+        runtime,
+        parts.partitions,
+        advertised_address(settings, server.port),
+        gain=parts.gain,
+        surrender=parts.surrender,
+        lose=parts.lose,
+    )
+
+
+def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
+    """Everything that runs for as long as the feed does, in order of starting."""
+    listener = Listener(
+        runtime.settings.postgres_url.reveal(),
+        (ACCOUNTS, SESSIONS),
+        lambda _channel, account: parts.roster.hear(AccountId(account)),
+        parts.roster.reread,
+        runtime.clock,
+    )
+    runtime.on_stop("dead letters", parts.letters.flush)
+    runtime.spawn("dead letter box", parts.letters.run())
+    runtime.spawn("journal", parts.journaler.run())
+    runtime.spawn("journal upkeep", parts.keeper.run())
+    runtime.spawn("roster", parts.roster.run())
+    runtime.spawn("notices", listener.run())
+    runtime.spawn("vitals", parts.vitals.run())
+    runtime.spawn("market status", parts.market.run())
+    runtime.spawn("prices", parts.prices.run())
+    runtime.spawn("price keeper", parts.prices.save(_SAVE_PRICES_S))
+    runtime.spawn("instrument master", parts.master.run())
+
+
+def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
+    settings, clock = runtime.settings, runtime.clock
+    server = grpc_server(runtime, map_error=map_domain_error)
+    servicer = FeedServicer(
+        EventStreams(parts.hub, parts.partitions, clock, runtime.draining, _encode),
+        PriceStreams(parts.board, clock, runtime.draining, settings.ticks_interval_ms),
+        parts.roster,
+        parts.sessions,
+        LoginDesk(parts.accounts, parts.sessions, parts.credentials, parts.doors, parts.seal, clock),
+        parts.partitions,
+    )
+    server.add(
+        feed_pb2_grpc.add_FeedServiceServicer_to_server,
+        servicer,
+        feed_pb2.DESCRIPTOR.services_by_name["FeedService"].full_name,
+    )
+    return server
+
+
+def _doors(settings: FyersSettings, egresses: Egresses, clock: Clock) -> Mapping[Broker, Door]:
+    fyers = Door(
+        Fyers(settings, egresses, clock),
+        FyersOrderStreams(settings, egresses, clock),
+        FyersLogins(settings, egresses, clock),
+    )
+    return {Broker.FYERS: fyers}
+
+
+def _encode(event: Event, raw: bool) -> event_pb2.Event:
+    return event_to_wire(event, with_raw=raw)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Prices: the newest of each instrument, from one price socket, to whoever asked for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import structlog
+
+from paceline.api.v1 import feed_pb2
+from paceline.domain.errors import BrokerError, Invalid, Unavailable
+from paceline.domain.ids import InstrumentId
+from paceline.ports.broker import Credentials, Tick, TickConnection, TickStreams
+from paceline.ports.clock import Clock
+from paceline.ports.prices import Price, Prices
+from paceline.runtime.metric_names import TICKS
+from paceline.runtime.metrics import Metrics
+from paceline.runtime.together import attended, patiently
+
+_log = structlog.get_logger(__name__)
+
+_SOURCE = "fyers_data"
+_LOOK_S = 0.25
+_HEARTBEAT_S = 2.0
+_INTERVAL_MAX_MS = 10_000
+_STEADY_NS = 60_000_000_000
+
+
+class Watcher:
+    """One consumer: what it wants, and what of that changed since it last asked."""
+
+    def __init__(self) -> None:
+        self.wants: set[InstrumentId] = set()
+        self.fresh: dict[InstrumentId, Tick] = {}
+        self.unknown: set[InstrumentId] = set()
+        self.everything = False
+        self.news = asyncio.Event()
+
+    def tell(self, tick: Tick) -> None:
+        if self.everything or tick.instrument_id in self.wants:
+            self.fresh[tick.instrument_id] = tick
+            self.news.set()
+
+
+class PriceBoard:
+    """The newest tick of each instrument, and who watches."""
+
+    def __init__(self) -> None:
+        self.newest: dict[InstrumentId, Tick] = {}
+        self.unsaved: dict[InstrumentId, Tick] = {}
+        self.unknown: set[InstrumentId] = set()
+        self.demand_changed = asyncio.Event()
+        self._watchers: set[Watcher] = set()
+        self._demand: Counter[InstrumentId] = Counter()
+
+    def open(self) -> Watcher:
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        return watcher
+
+    def close(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        self.change(watcher, (), tuple(watcher.wants))
+
+    def change(self, watcher: Watcher, more: Iterable[InstrumentId], less: Iterable[InstrumentId]) -> None:
+        """What is new to the watcher comes at once, when it is known."""
+        for instrument in set(more) - watcher.wants:
+            watcher.wants.add(instrument)
+            self._demand[instrument] += 1
+            if instrument in self.newest:
+                watcher.tell(self.newest[instrument])
+            if instrument in self.unknown:
+                watcher.unknown.add(instrument)
+        for instrument in set(less) & watcher.wants:
+            watcher.wants.discard(instrument)
+            self._demand[instrument] -= 1
+        self.demand_changed.set()
+
+    def wanted(self) -> frozenset[InstrumentId]:
+        return frozenset(each for each, count in self._demand.items() if count > 0)
+
+    def put(self, ticks: Iterable[Tick]) -> None:
+        for tick in ticks:
+            self.unknown.discard(tick.instrument_id)
+            self.newest[tick.instrument_id] = tick
+            self.unsaved[tick.instrument_id] = tick
+            for watcher in self._watchers:
+                watcher.tell(tick)
+
+    def refuse(self, unknown: Iterable[InstrumentId]) -> None:
+        """The broker does not know these."""
+        for instrument in unknown:
+            self.unknown.add(instrument)
+            for watcher in self._watchers:
+                if instrument in watcher.wants:
+                    watcher.unknown.add(instrument)
+                    watcher.news.set()
+
+
+class PriceSource:
+    """One price socket of one account, as long as anything is wanted."""
+
+    def __init__(
+        self,
+        board: PriceBoard,
+        streams: TickStreams,
+        credentials: Callable[[], Credentials | None],
+        prices: Prices,
+        clock: Clock,
+        metrics: Metrics,
+        backoff: Callable[[int], float],
+    ) -> None:
+        self._board = board
+        self._streams = streams
+        self._credentials = credentials
+        self._prices = prices
+        self._clock = clock
+        self._metrics = metrics
+        self._backoff = backoff
+
+    async def run(self) -> None:
+        """Until cancelled; without a live session there is nobody to ask as."""
+        attempt = 0
+        while True:
+            credentials = self._credentials() if self._board.wanted() else None
+            if credentials is None:
+                await self._clock.sleep(_LOOK_S)
+                continue
+            began = self._clock.monotonic_ns()
+            try:
+                await self._watch(credentials)
+            except (Unavailable, BrokerError) as problem:
+                attempt = 1 if self._clock.monotonic_ns() - began > _STEADY_NS else attempt + 1
+                pause_s = self._backoff(attempt)
+                _log.info("prices.lost", problem=str(problem), again_in_s=pause_s)
+                await self._clock.sleep(pause_s)
+            else:
+                attempt = 0
+
+    async def save(self, interval_s: float) -> None:
+        """Write the newest prices for others, coalesced, until cancelled."""
+        while True:
+            await self._clock.sleep(interval_s)
+            unsaved, self._board.unsaved = self._board.unsaved, {}
+            if not unsaved:
+                continue
+            try:
+                await self._prices.put({each: _price(tick) for each, tick in unsaved.items()})
+            except Unavailable as problem:
+                _log.warning("prices.unsaved", problem=str(problem))
+                self._board.unsaved = unsaved | self._board.unsaved
+
+    async def _watch(self, credentials: Credentials) -> None:
+        """Returns when nobody wants anything any more."""
+        async with await self._streams.connect(credentials) as connection:
+            await attended(self._subscribe(connection), self._read(connection))
+
+    async def _read(self, connection: TickConnection) -> None:
+        count = self._metrics.counter(TICKS).labels(_SOURCE)
+        async for ticks in connection:
+            count.inc(len(ticks))
+            self._board.put(ticks)
+        raise Unavailable("the price socket ended")
+
+    async def _subscribe(self, connection: TickConnection) -> None:
+        """Keep the socket to what is wanted."""
+        watched: frozenset[InstrumentId] = frozenset()
+        while True:
+            self._board.demand_changed.clear()
+            wanted = self._board.wanted()
+            if not wanted:
+                return
+            if wanted - watched:
+                self._board.refuse(await connection.subscribe(wanted - watched))
+            if watched - wanted:
+                await connection.unsubscribe(watched - wanted)
+            watched = wanted
+            await self._board.demand_changed.wait()
+
+
+class PriceStreams:
+    """`StreamTicks`: the newest of each instrument to each consumer, never a backlog."""
+
+    def __init__(self, board: PriceBoard, clock: Clock, draining: asyncio.Event, interval_ms: int) -> None:
+        self._board = board
+        self._clock = clock
+        self._draining = draining
+        self._interval_ms = interval_ms
+
+    async def stream(
+        self, requests: AsyncIterator[feed_pb2.StreamTicksRequest]
+    ) -> AsyncIterator[feed_pb2.StreamTicksResponse]:
+        first = await anext(aiter(requests), None)
+        if first is None or not first.consumer:
+            raise Invalid("consumer", "must name the consumer in the first request")
+        watcher = self._board.open()
+        interval_s = min(max(first.interval_ms, self._interval_ms), _INTERVAL_MAX_MS) / 1000
+        self._apply(watcher, first)
+        listening = asyncio.create_task(self._listen(watcher, requests))
+        try:
+            while not self._draining.is_set():
+                yield self._response(watcher)
+                await self._wait(watcher, interval_s)
+        finally:
+            self._board.close(watcher)
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def _listen(self, watcher: Watcher, requests: AsyncIterator[feed_pb2.StreamTicksRequest]) -> None:
+        async for request in requests:
+            self._apply(watcher, request)
+
+    def _apply(self, watcher: Watcher, request: feed_pb2.StreamTicksRequest) -> None:
+        watcher.everything = watcher.everything or request.all
+        self._board.change(
+            watcher,
+            [InstrumentId(each) for each in request.subscribe],
+            [InstrumentId(each) for each in request.unsubscribe],
+        )
+
+    async def _wait(self, watcher: Watcher, interval_s: float) -> None:
+        await patiently(self._clock, interval_s, self._draining)
+        await patiently(self._clock, _HEARTBEAT_S, watcher.news, self._draining)
+
+    def _response(self, watcher: Watcher) -> feed_pb2.StreamTicksResponse:
+        watcher.news.clear()
+        fresh, watcher.fresh = watcher.fresh, {}
+        unknown, watcher.unknown = watcher.unknown, set()
+        return feed_pb2.StreamTicksResponse(
+            ticks=[tick_to_wire(tick) for tick in fresh.values()],
+            unknown_instrument_ids=sorted(unknown),
+            sent_ns=self._clock.now_ns(),
+        )
+
+
+def tick_to_wire(tick: Tick) -> feed_pb2.Tick:
+    """The price as a whole number and its scale: no float on the way."""
+    scale = max(0, -int(tick.price.as_tuple().exponent))
+    return feed_pb2.Tick(
+        instrument_id=tick.instrument_id,
+        scale=scale,
+        last=int(tick.price.scaleb(scale)),
+        exchange_time_ns=tick.broker_time_ns,
+        received_ns=tick.received_ns,
+        source=feed_pb2.PRICE_SOURCE_SOCKET,
+    )
+
+
+def _price(tick: Tick) -> Price:
+    return Price(tick.price, tick.broker_time_ns, tick.received_ns, _SOURCE)

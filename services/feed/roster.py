@@ -1,0 +1,276 @@
+"""Which sessions run here: those of the accounts in our partitions, as their rows say just now."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from paceline.domain.account import Account, AccountState, SessionState
+from paceline.domain.errors import BrokerAuthFailed, NotFound, NotOwner, Unavailable
+from paceline.domain.ids import AccountId, Partition
+from paceline.domain.partitioning import partition_of
+from paceline.ports.accounts import Accounts
+from paceline.ports.sessions import Session as SessionRow
+from paceline.ports.sessions import SessionId, Sessions, StateChange
+from paceline.runtime.metric_names import SESSIONS
+from paceline.runtime.partitions import Held
+from paceline.runtime.together import patiently
+from services.feed.session import Session
+from services.feed.shared import Shared
+
+_log = structlog.get_logger(__name__)
+
+BY_REQUEST = "by request"
+"""The reason of a disconnection that lasts until someone connects again."""
+_LOOK_S = 0.1
+_AGAIN_S = 1.0
+_SWEEP_NS = 5_000_000_000
+"""How long a session that ended by a fault stays down, and how long what no notice told stays unseen."""
+_CLOSING_S = 1.0
+"""A frozen socket is not waited for: what was cancelled tells nothing more."""
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    session: Session
+    task: asyncio.Task[None]
+
+
+class Roster:
+    """Starts and stops sessions as partitions come and go and as accounts change."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, shared: Shared) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._shared = shared
+        self._partitions = shared.desk.partitions
+        self._clock = shared.desk.clock
+        self._running: dict[AccountId, _Running] = {}
+        self._heard: set[AccountId] = set()
+        self._changed: dict[AccountId, Session] = {}
+        self._news = asyncio.Event()
+        self._changing = asyncio.Lock()
+        """Sessions are started, stopped and written down by one at a time."""
+        self._swept_ns = self._clock.monotonic_ns()
+
+    def get(self, account_id: AccountId) -> Session | None:
+        running = self._running.get(account_id)
+        return running.session if running else None
+
+    def all(self) -> Sequence[Session]:
+        return [running.session for running in self._running.values()]
+
+    def hear(self, account_id: AccountId) -> None:
+        """Its row, or that of its session, changed."""
+        self._heard.add(account_id)
+        self._news.set()
+
+    async def reread(self) -> None:
+        """Everything may have changed unheard."""
+        for account in await self._accounts.in_partitions(self._partitions.held()):
+            self._heard.add(account.account_id)
+        self._heard |= self._running.keys()
+        self._news.set()
+
+    async def gain(self, held: Sequence[Held]) -> None:
+        async with self._changing:
+            accounts = await self._accounts.in_partitions(each.partition for each in held)
+            await self._shared.credentials.reload(account.account_id for account in accounts)
+            await self._start_those(accounts)
+
+    async def lose(self, partitions: Iterable[Partition]) -> None:
+        """Their sockets close; returns when nothing of them can be found out here any more."""
+        leaving = set(partitions)
+        async with self._changing:
+            await self._stop_those([each.account_id for each in self.all() if each.partition in leaving])
+
+    async def part(self, account_id: AccountId) -> None:
+        """Disconnect it until somebody connects it again."""
+        async with self._changing:
+            await self._stop_those([account_id])
+            await self._set(account_id, SessionState.DISCONNECTED, BY_REQUEST)
+
+    async def join(self, account_id: AccountId) -> None:
+        """Connect it, now where it waits; of a live session this changes nothing."""
+        async with self._changing:
+            session = self.get(account_id)
+            if session is not None:
+                session.pardon()
+                if session.state is not SessionState.LIVE:
+                    session.wake()
+                return
+            await self._set(account_id, SessionState.CONNECTING, "")
+        self.hear(account_id)
+
+    def pardon(self, account_id: AccountId) -> None:
+        """A person logs it in: the next token is tried, however many were refused."""
+        session = self.get(account_id)
+        if session is not None:
+            session.pardon()
+        self.hear(account_id)
+
+    def drop(self, account_id: AccountId) -> None:
+        """What it found out could not be journaled: forget it, and begin anew if it is still ours."""
+        running = self._running.pop(account_id, None)
+        if running is not None:
+            running.task.cancel()
+        self.hear(account_id)
+
+    async def run(self) -> None:
+        """Carry out what was heard, and write down how sessions stand, until cancelled."""
+        while True:
+            await patiently(self._clock, _LOOK_S, self._news)
+            self._news.clear()
+            try:
+                await self.tend()
+            except Unavailable as problem:
+                _log.warning("roster.unreachable", problem=str(problem))
+                await self._clock.sleep(_AGAIN_S)
+
+    async def tend(self) -> None:
+        """One round; what a store that is away left undone is done in the next."""
+        if self._clock.monotonic_ns() - self._swept_ns > _SWEEP_NS:
+            await self._sweep()
+        async with self._changing:
+            await self._attend()
+            await self._write_states()
+        self._count()
+
+    async def _sweep(self) -> None:
+        """Accounts that should run and do not, for whatever reason."""
+        for account in await self._accounts.in_partitions(self._partitions.held()):
+            if account.account_id not in self._running:
+                self._heard.add(account.account_id)
+        self._swept_ns = self._clock.monotonic_ns()
+
+    async def _attend(self) -> None:
+        heard, self._heard = self._heard, set()
+        mine = {each for each in heard if self._partitions.usable(partition_of(each))}
+        if not mine:
+            return
+        try:
+            await self._shared.credentials.reload(mine)
+            await self._start_those(list((await self._accounts.get_many(mine)).values()))
+        except Unavailable:
+            self._heard |= heard
+            raise
+        self._wake_those(mine)
+
+    async def _start_those(self, accounts: Sequence[Account]) -> None:
+        rows = await self._sessions.of_accounts(account.account_id for account in accounts)
+        for account in accounts:
+            row = rows.get(account.account_id)
+            if account.state is AccountState.CLOSED:
+                await self._stop_those([account.account_id], "the account is closed")
+            elif account.broker not in self._shared.doors or (row is not None and _is_parted(row)):
+                await self._stop_those([account.account_id])
+            else:
+                await self._run_one(account)
+
+    async def _run_one(self, account: Account) -> None:
+        """A change of what a session is made of begins it anew; connecting a live one is a no-op."""
+        running = self._running.get(account.account_id)
+        if running is not None and running.session.account == account and not running.task.done():
+            return
+        await self._stop_those([account.account_id])
+        if not self._partitions.usable(partition_of(account.account_id)):
+            return
+        session = Session(account, self._shared, self._note)
+        task = asyncio.create_task(session.run(), name=f"session {account.account_id}")
+        self._running[account.account_id] = _Running(session, task)
+        task.add_done_callback(lambda done: self._ended(session, done))
+
+    def _wake_those(self, account_ids: Iterable[AccountId]) -> None:
+        """Those that wait for a login, once there is another token than the one that was refused."""
+        for each in account_ids:
+            session = self.get(each)
+            if session is None or session.state is not SessionState.LOGIN_NEEDED:
+                continue
+            try:
+                token = self._shared.credentials.get(each).token
+            except BrokerAuthFailed:
+                continue
+            if token != session.refused:
+                session.wake()
+
+    async def _stop_those(self, account_ids: Sequence[AccountId], reason: str = "") -> None:
+        stopped = [self._running.pop(each) for each in account_ids if each in self._running]
+        for running in stopped:
+            running.task.cancel()
+            self._changed.pop(running.session.account_id, None)
+        if stopped:
+            await asyncio.wait([running.task for running in stopped], timeout=_CLOSING_S)
+        for running in stopped if reason else ():
+            running.session.end(reason)
+
+    def _ended(self, session: Session, task: asyncio.Task[None]) -> None:
+        """A session ends by itself only by a fault of ours, or because the partition or the account went; the
+        next sweep looks whether it should run again.
+        """
+        if task.cancelled():
+            return
+        problem = task.exception()
+        if not isinstance(problem, NotOwner | NotFound):
+            _log.error("session.fault", account=session.account_id, exc_info=problem)
+        if self.get(session.account_id) is session:
+            del self._running[session.account_id]
+            session.end(f"fault: {type(problem).__name__}")
+
+    def _note(self, session: Session) -> None:
+        if self._shared.gate.held_back((session.account_id, session.state)) is not None:
+            _log.info("session.state", account=session.account_id, state=session.state, reason=session.reason)
+        self._changed[session.account_id] = session
+        self._news.set()
+
+    async def _write_states(self) -> None:
+        changed, self._changed = self._changed, {}
+        changes = []
+        for session in changed.values():
+            try:
+                changes.append(self._change(session))
+            except NotOwner:
+                continue
+        try:
+            if changes:
+                await self._sessions.set_states(changes)
+        except Unavailable:
+            self._changed = changed | self._changed
+            raise
+
+    async def _set(self, account_id: AccountId, state: SessionState, reason: str) -> None:
+        held = self._partitions.lease(partition_of(account_id))
+        row = (await self._sessions.of_accounts([account_id])).get(account_id)
+        if row is None:
+            raise NotFound("session", account_id)
+        change = StateChange(row.session_id, held.partition, held.epoch, state, reason)
+        if not await self._sessions.set_states([change]):
+            raise NotOwner(f"partition {held.partition} of {account_id} is not held here")
+
+    def _change(self, session: Session) -> StateChange:
+        return StateChange(
+            session_id=SessionId(session.account_id),
+            partition=session.partition,
+            epoch=self._partitions.lease(session.partition).epoch,
+            state=session.state,
+            reason=session.reason,
+            connected_since=_when(session.since_ns) if session.state is SessionState.LIVE else None,
+        )
+
+    def _count(self) -> None:
+        gauge = self._shared.desk.metrics.gauge(SESSIONS)
+        counts = Counter((each.account.broker, each.state) for each in self.all())
+        for broker in self._shared.doors:
+            for state in SessionState:
+                gauge.labels(broker, state).set(counts[(broker, state)])
+
+
+def _is_parted(row: SessionRow) -> bool:
+    return row.state is SessionState.DISCONNECTED and row.reason == BY_REQUEST
+
+
+def _when(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns / _NS_PER_S, UTC)

@@ -1,0 +1,260 @@
+"""One account's life at its broker: connect, recover, listen; again and again.
+
+The socket is subscribed before the books are read, so that nothing falls between; what both tell is told
+once, because the notebook judges it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from paceline.domain.account import Account, SessionState
+from paceline.domain.errors import BrokerAuthFailed, BrokerError, BrokerLoginNeeded, Unavailable
+from paceline.domain.ids import AccountId, Partition
+from paceline.domain.partitioning import partition_of
+from paceline.domain.secret import Secret
+from paceline.ports import broker as brokers
+from paceline.ports.broker import Call, Credentials, Malformed, MalformedKind, Observed, OrderConnection
+from paceline.runtime.metric_names import FRAMES, SESSION_RECONNECTS
+from paceline.runtime.retry import Backoff
+from paceline.runtime.together import attended, patiently
+from services.feed.backstop import Backstop
+from services.feed.notebook import Notebook
+from services.feed.shared import Shared
+
+_log = structlog.get_logger(__name__)
+
+_STEADY_NS = 60_000_000_000
+"""So long live, and the next break begins the back-off anew."""
+_PATIENCE_S = 2.0
+"""A session that dials holds a place others wait for: with its limits used up it steps back."""
+_ASKS_LONGEST = 8
+"""The longest pause between two readings of a book that keeps an answer owing, in settling times."""
+
+
+_REFUSALS_MAX = 2
+"""So many new tokens refused in a row, and no further one is tried unless a person asks for it."""
+
+StateChanged = Callable[["Session"], None]
+
+
+class Session:
+    """Runs until cancelled or until the partition is lost; its state is what the operator sees."""
+
+    def __init__(self, account: Account, shared: Shared, changed: StateChanged) -> None:
+        self.account = account
+        self.partition: Partition = partition_of(account.account_id)
+        self.state = SessionState.DISCONNECTED
+        self.reason = ""
+        self.since_ns = 0
+        """When it came into this state."""
+        self.refused: Secret | None = None
+        """The token that the broker did not take."""
+        self._shared = shared
+        self._clock = shared.desk.clock
+        self._changed = changed
+        self._notebook: Notebook | None = None
+        self._connection: OrderConnection | None = None
+        self._last_frame_ns = 0
+        self._live_since_ns: int | None = None
+        self._token: Secret | None = None
+        self._verified: Secret | None = None
+        self._has_waited = False
+        """Since it was last live: a token that it finds now is a new one."""
+        self._refusals = 0
+        self._wake = asyncio.Event()
+        self._needs_books = asyncio.Event()
+
+    @property
+    def account_id(self) -> AccountId:
+        return self.account.account_id
+
+    @property
+    def last_frame_ns(self) -> int:
+        """When anything was last heard of the broker, pongs included; 0 is never."""
+        if self._connection is not None:
+            self._last_frame_ns = self._connection.last_frame_ns
+        return self._last_frame_ns
+
+    @property
+    def last_books_ns(self) -> int:
+        """When its books were last read with success; 0 is never."""
+        return self._notebook.read_ns if self._notebook is not None else 0
+
+    @property
+    def last_heard_ns(self) -> int:
+        """Silent since then: no pong, and no successful reading of the books."""
+        return max(self.last_frame_ns, self.last_books_ns)
+
+    def wake(self) -> None:
+        """Try now: what it waited for may be there, or somebody asked for it."""
+        self._wake.set()
+
+    def pardon(self) -> None:
+        """A person is at it: where it was suspended, it waits for the next token again."""
+        if self.state is SessionState.SUSPENDED:
+            self._refusals = 0
+            self._move(SessionState.LOGIN_NEEDED, self.reason)
+
+    async def run(self) -> None:
+        """No last attempt: only a person's missing login makes it wait for a wake instead of a back-off."""
+        attempt = 0
+        while True:
+            try:
+                await self._live_once()
+            except BrokerAuthFailed as refusal:
+                self._count_refusal()
+                attempt = 0
+                await self._await_login(str(refusal))
+            except (Unavailable, BrokerError) as problem:
+                attempt = 1 if self._was_steady() else attempt + 1
+                await self._step_back(problem, self._shared.backoff.wait_s(attempt, self._shared.random))
+
+    def end(self, reason: str) -> None:
+        """It runs no more, and says why."""
+        self._move(SessionState.DISCONNECTED, reason)
+
+    async def _live_once(self) -> None:
+        """One connection from its dial to its death."""
+        self._live_since_ns = None
+        self._move(SessionState.CONNECTING, self.reason if self.state is SessionState.CONNECTING else "")
+        door = self._shared.doors[self.account.broker]
+        async with self._shared.dials:
+            credentials = self._shared.credentials.get(self.account_id)
+            self._token = credentials.token
+            await self._verify(door.broker, credentials)
+            connection = await door.streams.connect(credentials)
+            try:
+                self._move(SessionState.RECOVERING)
+                notebook = await self._recovered(door.broker, credentials)
+            except BaseException:
+                await connection.aclose()
+                raise
+        async with connection:
+            self._connection = connection
+            try:
+                self._live_since_ns = self._clock.monotonic_ns()
+                self._has_waited, self._refusals = False, 0
+                self._move(SessionState.LIVE)
+                await attended(
+                    self._listen(connection, notebook),
+                    self._ask_books(notebook, door.broker, credentials),
+                    Backstop(self.account, self._shared, door.broker, credentials, notebook).run(),
+                )
+            finally:
+                self._last_frame_ns = connection.last_frame_ns
+                self._connection = None
+        raise Unavailable("the order socket ended")
+
+    async def _verify(self, broker: brokers.Broker, credentials: Credentials) -> None:
+        """Whose token it is, asked once for each: another's books must never become this account's."""
+        if self._verified == credentials.token:
+            return
+        await self._spend_dialling()
+        profile = await broker.profile(credentials)
+        if profile.client_id != self.account.client_id:
+            raise BrokerLoginNeeded(
+                f"the token is of {profile.client_id}, and not of {self.account.client_id}"
+            )
+        self._verified = credentials.token
+
+    async def _recovered(self, broker: brokers.Broker, credentials: Credentials) -> Notebook:
+        notebook = self._notebook
+        if notebook is None:
+            notebook = await Notebook.opened(self.account, self._shared.desk)
+        await notebook.read_books(broker, credentials, self._spend_dialling)
+        self._notebook = notebook
+        if notebook.puzzled():
+            self._needs_books.set()
+        return notebook
+
+    def _count_refusal(self) -> None:
+        """The same token refused again is no further failure, nor is one that has lived."""
+        if self._token is None or self._token == self.refused:
+            return
+        self.refused = self._token
+        self._refusals += self._has_waited
+
+    async def _await_login(self, reason: str) -> None:
+        """Exits wait and are alarmed elsewhere; here nothing is tried until someone logged in."""
+        self._shared.credentials.forget(self.account_id)
+        self._wake.clear()
+        self._has_waited = True
+        suspended = self._refusals >= _REFUSALS_MAX
+        self._move(SessionState.SUSPENDED if suspended else SessionState.LOGIN_NEEDED, reason)
+        await self._wake.wait()
+
+    async def _step_back(self, problem: Exception, pause_s: float) -> None:
+        reconnects = self._shared.desk.metrics.counter(SESSION_RECONNECTS)
+        reconnects.labels(self.account.broker, type(problem).__name__).inc()
+        if self._shared.gate.held_back(self.account_id) is not None:
+            _log.info("session.lost", account=self.account_id, problem=str(problem), again_in_s=pause_s)
+        self._wake.clear()
+        self._move(SessionState.CONNECTING, str(problem))
+        await patiently(self._clock, pause_s, self._wake)
+
+    def _was_steady(self) -> bool:
+        since_ns = self._live_since_ns
+        return since_ns is not None and self._clock.monotonic_ns() - since_ns > _STEADY_NS
+
+    async def _listen(self, connection: OrderConnection, notebook: Notebook) -> None:
+        async for heard in connection:
+            await self._hear(heard, notebook)
+
+    async def _hear(self, heard: Observed | Malformed, notebook: Notebook) -> None:
+        letters = self._shared.desk.letters
+        if isinstance(heard, Malformed):
+            letters.put(self.account, "order_socket", [heard])
+            return
+        self._shared.desk.metrics.counter(FRAMES).labels(self.account.broker, "reports").inc()
+        for report in heard.reports:
+            if report.account_id != self.account_id:
+                letters.put(self.account, "order_socket", [_stranger(heard, report.account_id)])
+            elif await notebook.hear(report, heard):
+                self._needs_books.set()
+
+    async def _ask_books(self, notebook: Notebook, broker: brokers.Broker, credentials: Credentials) -> None:
+        """Where orders are fuller than their trades after a while, or contradict each other, books are read;
+        where the books owe the answer too, again and more slowly.
+        """
+        settle_s = self._shared.trades_settle_s
+        pace = Backoff(first_s=settle_s, longest_s=_ASKS_LONGEST * settle_s, jitter=0)
+        attempt = 0
+        while True:
+            await self._needs_books.wait()
+            attempt += 1
+            await self._clock.sleep(pace.wait_s(attempt, self._shared.random))
+            self._needs_books.clear()
+            try:
+                if notebook.puzzled():
+                    await notebook.read_books(broker, credentials, self._spend)
+            except BrokerAuthFailed:
+                raise
+            except (BrokerError, Unavailable) as problem:
+                _log.info("session.books_unread", account=self.account_id, problem=str(problem))
+            if notebook.puzzled():
+                self._needs_books.set()
+            else:
+                attempt = 0
+
+    async def _spend(self) -> None:
+        """Reading takes from the same windows as sending."""
+        limits = self._shared.doors[self.account.broker].broker.limits
+        await self._shared.budget.spend(self.account_id, limits, Call.READ)
+
+    async def _spend_dialling(self) -> None:
+        limits = self._shared.doors[self.account.broker].broker.limits
+        await self._shared.budget.spend(self.account_id, limits, Call.READ, patience_s=_PATIENCE_S)
+
+    def _move(self, state: SessionState, reason: str = "") -> None:
+        if (state, reason) == (self.state, self.reason):
+            return
+        if state is not self.state:
+            self.since_ns = self._clock.now_ns()
+        self.state, self.reason = state, reason
+        self._changed(self)
+
+
+def _stranger(heard: Observed, account_id: AccountId) -> Malformed:
+    return Malformed(heard.raw, MalformedKind.UNKNOWN_CLIENT, f"speaks of {account_id}")

@@ -1,0 +1,169 @@
+"""The gRPC edge of subscriptions: decode, call, encode."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from paceline.adapters.wire.enums import SUBSCRIPTION_STATE
+from paceline.adapters.wire.fields import within
+from paceline.adapters.wire.masks import masked
+from paceline.adapters.wire.subscriptions import (
+    FIXED,
+    new_subscription_from_wire,
+    subscription_from_wire,
+    subscription_to_wire,
+)
+from paceline.api.v1 import subscription_pb2, subscription_pb2_grpc
+from paceline.domain.errors import FailedPrecondition, Invalid
+from paceline.domain.ids import AccountId, SubscriptionId
+from paceline.domain.subscription import Subscription
+from paceline.ports.changes import Change
+from paceline.ports.views import SubscriptionFilter, SubscriptionView, Views
+from services.gateway.encode import subscription_view_to_wire
+from services.gateway.once import Deed, Done, Once, taken_as
+from services.gateway.paging import only_order, paged
+from services.gateway.sound import sound_name
+from services.gateway.subscriptions import Move, SubscriptionDesk
+
+A = TypeVar(
+    "A",
+    subscription_pb2.CreateSubscriptionResponse,
+    subscription_pb2.UpdateSubscriptionResponse,
+    subscription_pb2.ApproveSubscriptionResponse,
+    subscription_pb2.PauseSubscriptionResponse,
+    subscription_pb2.ResumeSubscriptionResponse,
+    subscription_pb2.EndSubscriptionResponse,
+)
+Step = Callable[[Change, SubscriptionId], Awaitable[SubscriptionView]]
+
+_LEFT_AS_THEY_ARE = (
+    subscription_pb2.END_POLICY_UNSPECIFIED,
+    subscription_pb2.END_POLICY_LEAVE,
+)
+
+
+class SubscriptionServicer(subscription_pb2_grpc.SubscriptionServiceServicer):
+    def __init__(self, once: Once, views: Views, desk: SubscriptionDesk, new_id: Callable[[], str]) -> None:
+        self._once = once
+        self._views = views
+        self._desk = desk
+        self._new_id = new_id
+
+    async def CreateSubscription(
+        self, request: subscription_pb2.CreateSubscriptionRequest, context: Any
+    ) -> subscription_pb2.CreateSubscriptionResponse:
+        name = SubscriptionId(self._new_id())
+        subscription = within(
+            "subscription", lambda wire: new_subscription_from_wire(wire, name), request.subscription
+        )
+
+        async def create(change: Change, _name: SubscriptionId) -> SubscriptionView:
+            return await self._desk.create(change, subscription)
+
+        details = {"leader": subscription.leader, "follower": subscription.follower}
+        kind = subscription_pb2.CreateSubscriptionResponse
+        with taken_as("subscription", f"{subscription.follower} to {subscription.leader}"):
+            return await self._change(request, context, kind, name, "create", create, details)
+
+    async def GetSubscription(
+        self, request: subscription_pb2.GetSubscriptionRequest, context: Any
+    ) -> subscription_pb2.GetSubscriptionResponse:
+        view = await self._views.subscription(_named(request.subscription_id))
+        return subscription_pb2.GetSubscriptionResponse(subscription=subscription_view_to_wire(view))
+
+    async def ListSubscriptions(
+        self, request: subscription_pb2.ListSubscriptionsRequest, context: Any
+    ) -> subscription_pb2.ListSubscriptionsResponse:
+        only_order(request.order_by, "subscription_id")
+        which = within("filter", _filter_of, request.filter)
+
+        async def fetch(after: str, limit: int) -> Sequence[SubscriptionView]:
+            return await self._views.subscriptions(which, after, limit)
+
+        views, token = await paged(request, fetch, lambda view: view.subscription.subscription_id)
+        return subscription_pb2.ListSubscriptionsResponse(
+            subscriptions=[subscription_view_to_wire(view) for view in views], next_page_token=token
+        )
+
+    async def UpdateSubscription(
+        self, request: subscription_pb2.UpdateSubscriptionRequest, context: Any
+    ) -> subscription_pb2.UpdateSubscriptionResponse:
+        patch, mask = request.subscription, request.update_mask
+
+        def edit(current: Subscription) -> Subscription:
+            wire = masked(subscription_to_wire(current), patch, mask, fixed=FIXED)
+            return within("subscription", subscription_from_wire, wire)
+
+        async def update(change: Change, name: SubscriptionId) -> SubscriptionView:
+            return await self._desk.update(change, name, patch.version, edit)
+
+        name = _named(patch.subscription_id, "subscription.subscription_id")
+        details = {"fields": list(mask.paths)}
+        kind = subscription_pb2.UpdateSubscriptionResponse
+        return await self._change(request, context, kind, name, "update", update, details)
+
+    async def ApproveSubscription(
+        self, request: subscription_pb2.ApproveSubscriptionRequest, context: Any
+    ) -> subscription_pb2.ApproveSubscriptionResponse:
+        return await self._move(request, context, subscription_pb2.ApproveSubscriptionResponse, Move.APPROVE)
+
+    async def PauseSubscription(
+        self, request: subscription_pb2.PauseSubscriptionRequest, context: Any
+    ) -> subscription_pb2.PauseSubscriptionResponse:
+        kind = subscription_pb2.PauseSubscriptionResponse
+        return await self._move(request, context, kind, Move.PAUSE, cause=request.reason)
+
+    async def ResumeSubscription(
+        self, request: subscription_pb2.ResumeSubscriptionRequest, context: Any
+    ) -> subscription_pb2.ResumeSubscriptionResponse:
+        return await self._move(request, context, subscription_pb2.ResumeSubscriptionResponse, Move.RESUME)
+
+    async def EndSubscription(
+        self, request: subscription_pb2.EndSubscriptionRequest, context: Any
+    ) -> subscription_pb2.EndSubscriptionResponse:
+        if request.policy not in subscription_pb2.EndPolicy.values():
+            raise Invalid("policy", "must be one of the values of EndPolicy")
+        if request.policy not in _LEFT_AS_THEY_ARE:
+            raise FailedPrecondition(
+                "copies can only be left as they are at the end so far (END_POLICY_LEAVE)"
+            )
+        if request.successor_id:
+            raise Invalid("successor_id", "must be empty unless policy is END_POLICY_HAND_OVER")
+        return await self._move(request, context, subscription_pb2.EndSubscriptionResponse, Move.END)
+
+    async def _move(self, request: Any, context: Any, kind: type[A], move: Move, cause: str = "") -> A:
+        async def step(change: Change, name: SubscriptionId) -> SubscriptionView:
+            return await self._desk.move(change, name, request.version, move)
+
+        name = _named(request.subscription_id)
+        return await self._change(request, context, kind, name, move.value.name, step, cause=cause)
+
+    async def _change(
+        self,
+        request: Any,
+        context: Any,
+        kind: type[A],
+        name: SubscriptionId,
+        action: str,
+        step: Step,
+        details: Mapping[str, object] | None = None,
+        cause: str = "",
+    ) -> A:
+        deed = Deed(f"subscription.{action}", "subscription", name, cause, details or {})
+
+        async def work(change: Change) -> Done[A]:
+            view = await step(change, name)
+            return Done(kind(subscription=subscription_view_to_wire(view)), deed)
+
+        return await self._once.change(request, context, kind, work)
+
+
+def _named(name: str, field: str = "subscription_id") -> SubscriptionId:
+    return SubscriptionId(sound_name(name, field))
+
+
+def _filter_of(wire: subscription_pb2.SubscriptionFilter) -> SubscriptionFilter:
+    return SubscriptionFilter(
+        leader=AccountId(wire.leader_id) if wire.leader_id else None,
+        follower=AccountId(wire.follower_id) if wire.follower_id else None,
+        states=SUBSCRIPTION_STATE.read_some(wire.states, "states"),
+    )

@@ -1,0 +1,134 @@
+"""Subscriptions: who follows whom, and the one way through their states."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from paceline.domain.account import AccountState
+from paceline.domain.errors import FailedPrecondition, Problem, Problems
+from paceline.domain.ids import SubscriptionId
+from paceline.domain.subscription import Subscription, SubscriptionState, problems_of, require_supported
+from paceline.ports.changes import Change
+from paceline.ports.presence import Relations
+from paceline.ports.views import SubscriptionView
+from services.gateway.accounts import require_version
+
+MAX_AGE_MAX_MS = 86_400_000
+_WIRE_NAMES = {
+    "follower": "follower_id",
+    "leader": "leader_id",
+    "filters.max_age_ms": "filters.max_age",
+    "filters.blocked": "filters.blocked_instrument_ids",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From some states to one."""
+
+    name: str
+    before: frozenset[SubscriptionState]
+    after: SubscriptionState
+
+
+class Move(Enum):
+    """The state machine: PENDING → APPROVED ⇄ PAUSED → ENDED."""
+
+    APPROVE = Step("approve", frozenset({SubscriptionState.PENDING}), SubscriptionState.APPROVED)
+    PAUSE = Step("pause", frozenset({SubscriptionState.APPROVED}), SubscriptionState.PAUSED)
+    RESUME = Step("resume", frozenset({SubscriptionState.PAUSED}), SubscriptionState.APPROVED)
+    END = Step("end", frozenset(SubscriptionState) - {SubscriptionState.ENDED}, SubscriptionState.ENDED)
+
+
+class SubscriptionDesk:
+    """Each method works inside a change that somebody else began."""
+
+    def __init__(self, relations: Relations) -> None:
+        self._relations = relations
+
+    async def create(self, change: Change, subscription: Subscription) -> SubscriptionView:
+        check_settings(subscription)
+        await _check_accounts(change, subscription)
+        await change.subscriptions.create(subscription)
+        return await change.views.subscription(subscription.subscription_id)
+
+    async def update(
+        self,
+        change: Change,
+        subscription_id: SubscriptionId,
+        version: int,
+        edit: Callable[[Subscription], Subscription],
+    ) -> SubscriptionView:
+        """`version` 0 overwrites whatever is there."""
+        current = await _current(change, subscription_id, version)
+        if current.state is SubscriptionState.ENDED:
+            raise FailedPrecondition(f"subscription {subscription_id!r} has ended")
+        wanted = replace(edit(current), version=current.version)
+        check_settings(wanted)
+        await change.subscriptions.update(wanted)
+        return await change.views.subscription(subscription_id)
+
+    async def move(
+        self, change: Change, subscription_id: SubscriptionId, version: int, move: Move
+    ) -> SubscriptionView:
+        """`FailedPrecondition` where the state does not allow it."""
+        current = await _current(change, subscription_id, version)
+        step = move.value
+        if current.state not in step.before:
+            raise FailedPrecondition(
+                f"subscription {subscription_id!r} is {current.state}: {step.name} needs "
+                + " or ".join(sorted(step.before))
+            )
+        await change.subscriptions.update(replace(current, state=step.after))
+        if move is Move.APPROVE:
+            await self._relations.follow(current.leader, current.follower)
+        elif move is Move.END:
+            await self._relations.unfollow(current.leader, current.follower)
+        return await change.views.subscription(subscription_id)
+
+
+def check_settings(subscription: Subscription) -> None:
+    """`Invalid` for what can never work, by its wire name; `FailedPrecondition` for what cannot yet."""
+    problems = Problems()
+    for problem in problems_of(subscription):
+        problems.add(f"subscription.{_WIRE_NAMES.get(problem.field, problem.field)}", problem.rule)
+    for problem in _impossible(subscription):
+        problems.add(f"subscription.{problem.field}", problem.rule)
+    problems.raise_any()
+    require_supported(subscription)
+
+
+def _impossible(subscription: Subscription) -> tuple[Problem, ...]:
+    problems = Problems()
+    caps = subscription.caps
+    problems.require(
+        caps.max_lots_per_order is None or caps.max_lots_per_order >= 1,
+        "caps.max_lots_per_order",
+        "must not be below one lot",
+    )
+    for field in ("max_notional_per_order", "max_exposure", "max_open_positions"):
+        value = getattr(caps, field)
+        problems.require(value is None or value > 0, f"caps.{field}", "must be positive")
+    problems.require(
+        subscription.filters.max_age_ms <= MAX_AGE_MAX_MS, "filters.max_age", "must not be above one day"
+    )
+    return problems.found
+
+
+async def _current(change: Change, subscription_id: SubscriptionId, version: int) -> Subscription:
+    await change.holds.subscriptions()
+    current = await change.subscriptions.get(subscription_id)
+    require_version("subscription", subscription_id, current.version, version)
+    return current
+
+
+async def _check_accounts(change: Change, subscription: Subscription) -> None:
+    named = {"subscription.leader_id": subscription.leader, "subscription.follower_id": subscription.follower}
+    standing = await change.holds.accounts(named.values())
+    problems = Problems()
+    for field, account_id in named.items():
+        problems.require(account_id in standing, field, "names no account")
+    problems.raise_any()
+    for account_id, account in standing.items():
+        if account.state is AccountState.CLOSED:
+            raise FailedPrecondition(f"account {account_id!r} is closed")

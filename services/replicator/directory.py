@@ -1,0 +1,158 @@
+"""Who follows whom, and who of them can trade now: in memory, kept true by notices."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from paceline.domain.account import Account, AccountState, SessionState
+from paceline.domain.errors import Unavailable
+from paceline.domain.ids import AccountId, Partition, SubscriptionId
+from paceline.domain.partitioning import partition_of
+from paceline.domain.subscription import Subscription, SubscriptionState
+from paceline.ports.accounts import Accounts
+from paceline.ports.clock import Clock
+from paceline.ports.sessions import Session, Sessions
+from paceline.ports.subscriptions import Subscriptions
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_S = 0.05
+_AGAIN_S = 0.5
+USABLE = frozenset({SessionState.LIVE, SessionState.RECOVERING})
+
+
+class Directory:
+    """Subscriptions of the leaders in held partitions, and rows of the accounts they name."""
+
+    def __init__(
+        self, subscriptions: Subscriptions, accounts: Accounts, sessions: Sessions, clock: Clock
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._accounts = accounts
+        self._sessions = sessions
+        self._clock = clock
+        self._held: set[Partition] = set()
+        self._change = 0
+        self._by_id: dict[SubscriptionId, Subscription] = {}
+        self._by_leader: dict[AccountId, tuple[Subscription, ...]] = {}
+        self._account_rows: dict[AccountId, Account] = {}
+        self._session_rows: dict[AccountId, Session] = {}
+        self._stale_accounts: set[AccountId] = set()
+        self._stale_subscriptions = False
+        self._news = asyncio.Event()
+
+    async def gain(self, partitions: Iterable[Partition]) -> None:
+        """Serve these; returns when everything about them is in memory."""
+        gained = set(partitions)
+        self._held |= gained
+        loaded = await self._subscriptions.load(gained)
+        await self._take(loaded.subscriptions)
+        self._change = min(self._change, loaded.change) if self._change else loaded.change
+        self.hear_subscription()
+
+    def lose(self, partitions: Iterable[Partition]) -> None:
+        self._held -= set(partitions)
+        gone = [leader for leader in self._by_leader if partition_of(leader) not in self._held]
+        for leader in gone:
+            for subscription in self._by_leader.pop(leader):
+                self._by_id.pop(subscription.subscription_id, None)
+
+    def of_leader(self, leader: AccountId) -> Sequence[Subscription]:
+        """Those not ended, always in the same order."""
+        return self._by_leader.get(leader, ())
+
+    def account(self, account_id: AccountId) -> Account | None:
+        return self._account_rows.get(account_id)
+
+    def session_usable(self, account_id: AccountId) -> bool:
+        row = self._session_rows.get(account_id)
+        return row is not None and row.state in USABLE
+
+    def frozen(self, account_id: AccountId) -> bool:
+        account = self._account_rows.get(account_id)
+        return account is None or account.state is not AccountState.ACTIVE
+
+    def hear_account(self, account_id: AccountId) -> None:
+        """Its row, or that of its session, changed."""
+        self._stale_accounts.add(account_id)
+        self._news.set()
+
+    def hear_subscription(self) -> None:
+        self._stale_subscriptions = True
+        self._news.set()
+
+    async def reread(self) -> None:
+        """Everything may have changed unheard."""
+        self._stale_accounts |= self._account_rows.keys()
+        self.hear_subscription()
+
+    async def run(self) -> None:
+        """Read what was heard of, until cancelled."""
+        while True:
+            await self._news.wait()
+            await self._clock.sleep(_LOOK_S)
+            self._news.clear()
+            try:
+                await self.refresh()
+            except Unavailable as problem:
+                _log.warning("directory.unreachable", problem=str(problem))
+                await self._clock.sleep(_AGAIN_S)
+                self._news.set()
+
+    async def refresh(self) -> None:
+        """Bring memory up to the database."""
+        stale, self._stale_accounts = self._stale_accounts, set()
+        try:
+            await self._read_changes()
+            await self._read_accounts(stale & self._account_rows.keys())
+        except Unavailable:
+            self._stale_accounts |= stale
+            raise
+
+    async def _read_changes(self) -> None:
+        """What is heard of while this reads is read again."""
+        if not self._stale_subscriptions:
+            return
+        self._stale_subscriptions = False
+        try:
+            changes = await self._subscriptions.changes_since(self._change, self._held)
+            await self._take(changes.subscriptions)
+        except Unavailable:
+            self._stale_subscriptions = True
+            raise
+        self._change = max(self._change, changes.change)
+
+    async def _take(self, subscriptions: Sequence[Subscription]) -> None:
+        unknown = {each.follower for each in subscriptions} | {each.leader for each in subscriptions}
+        await self._read_accounts(unknown - self._account_rows.keys())
+        ours = [each for each in subscriptions if partition_of(each.leader) in self._held]
+        for subscription in ours:
+            self._put(subscription)
+        self._regroup({each.leader for each in ours})
+
+    def _put(self, subscription: Subscription) -> None:
+        """An older reading that comes later changes nothing."""
+        known = self._by_id.get(subscription.subscription_id)
+        if subscription.state is SubscriptionState.ENDED:
+            self._by_id.pop(subscription.subscription_id, None)
+        elif known is None or known.version <= subscription.version:
+            self._by_id[subscription.subscription_id] = subscription
+
+    def _regroup(self, leaders: set[AccountId]) -> None:
+        groups: dict[AccountId, list[Subscription]] = {leader: [] for leader in leaders}
+        for subscription_id in sorted(self._by_id):
+            subscription = self._by_id[subscription_id]
+            if subscription.leader in groups:
+                groups[subscription.leader].append(subscription)
+        for leader, group in groups.items():
+            self._by_leader[leader] = tuple(group)
+
+    async def _read_accounts(self, account_ids: Iterable[AccountId]) -> None:
+        wanted = set(account_ids)
+        if not wanted:
+            return
+        accounts: Mapping[AccountId, Account] = await self._accounts.get_many(wanted)
+        sessions = await self._sessions.of_accounts(wanted)
+        self._account_rows.update(accounts)
+        self._session_rows.update(sessions)

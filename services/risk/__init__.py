@@ -1,0 +1,1 @@
+"""Risk: what every account is worth, five times a second."""

@@ -1,0 +1,223 @@
+"""Risk as a process: the only place that names its concrete parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
+from paceline.adapters.clock import SystemClock
+from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.journal import PostgresJournal
+from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
+from paceline.adapters.postgres.pool import PoolOptions, open_database
+from paceline.adapters.postgres.position_facts import PostgresPositionFacts
+from paceline.adapters.postgres.sessions import PostgresSessions
+from paceline.adapters.redis.buckets import RedisBuckets
+from paceline.adapters.redis.connection import connect_redis
+from paceline.adapters.redis.portfolios import RedisPortfolios
+from paceline.adapters.seal import KeyringSeal
+from paceline.adapters.wire.events import event_from_wire
+from paceline.api.v1 import risk_pb2, risk_pb2_grpc
+from paceline.domain.account import Broker
+from paceline.domain.ids import Offset, Partition
+from paceline.runtime.broker_settings import lease_times
+from paceline.runtime.budget import Budget
+from paceline.runtime.common_settings import advertised_address
+from paceline.runtime.credentials import CredentialStore
+from paceline.runtime.domain_errors import map_domain_error
+from paceline.runtime.follow import Follower
+from paceline.runtime.grpc_client import channel_pool
+from paceline.runtime.grpc_server import GrpcServer, grpc_server
+from paceline.runtime.lifecycle import Runtime
+from paceline.runtime.main import main as run_service
+from paceline.runtime.notices import Notices
+from paceline.runtime.ownership import own, partitions_of
+from paceline.runtime.partitions import Held
+from paceline.runtime.routes import Routes
+from paceline.runtime.stores import hold
+from services.risk.assess import Ages
+from services.risk.board import Board
+from services.risk.books import Books
+from services.risk.funds import FundsReader, Rhythm
+from services.risk.passes import Passes
+from services.risk.publish import Material, Publisher
+from services.risk.servicer import RiskServicer
+from services.risk.settings import Settings
+from services.risk.ticks import TickFollower
+from services.risk.watch import Pace, Watches
+
+SERVICE = "risk"
+
+
+def main() -> None:
+    run_service(SERVICE, Settings, compose, clock=SystemClock())
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What outlives every part."""
+
+    database: Database
+    redis: Redis
+    egresses: Egresses
+
+
+class Parts:
+    """What risk is made of, and how it follows the leases."""
+
+    def __init__(self, runtime: Runtime[Settings], stores: Stores) -> None:
+        settings, clock, database = runtime.settings, runtime.clock, stores.database
+        self.board = Board(Ages(settings.price_age_max_ms, settings.funds_age_max_ms), self._demand)
+        self.feeds = Routes(_leases(database, "feed", settings), clock)
+        self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
+        channels = channel_pool(runtime)
+        self.funds = self._funds(runtime, stores)
+        self.books = Books(
+            self.board,
+            PostgresJournal(database),
+            PostgresPositionFacts(database),
+            PostgresAccounts(database),
+            PostgresInstruments(database),
+            clock,
+            on_ready=self._follow,
+            on_member=self.funds.hear,
+            on_doubt=self.funds.hurry,
+        )
+        self.follower = Follower(
+            SERVICE,
+            channels,
+            self.feeds,
+            clock,
+            self.books.handle,
+            lambda response: [event_from_wire(each) for each in response.events],
+            settings.stream_batch_events,
+        )
+        self.ticks = TickFollower(
+            SERVICE, self.board, channels, self.feeds, clock, settings.ticks_interval_ms
+        )
+        self.passes = Passes(self.board, clock, runtime.metrics, settings.pass_ms)
+        self.publisher = Publisher(
+            self.board, self.passes, RedisPortfolios(stores.redis), clock, _material(settings)
+        )
+        self.notices = Notices(clock, self.books.hear)
+
+    async def gain(self, held: Sequence[Held]) -> None:
+        self.books.want(each.partition for each in held)
+
+    async def lose(self, partitions: Sequence[Partition]) -> None:
+        await self.follower.drop(partitions)
+        self.books.drop(partitions)
+
+    def _demand(self) -> None:
+        self.ticks.demand()
+
+    def _follow(self, cursors: Mapping[Partition, Offset]) -> None:
+        self.follower.add(cursors)
+
+    def _funds(self, runtime: Runtime[Settings], stores: Stores) -> FundsReader:
+        settings, clock, database = runtime.settings, runtime.clock, stores.database
+        sessions = PostgresSessions(database)
+        seal = KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
+        credentials = CredentialStore(
+            PostgresAccounts(database), PostgresBrokerApps(database), sessions, seal, clock
+        )
+        return FundsReader(
+            self.board,
+            {Broker.FYERS: Fyers(FyersSettings.of(settings), stores.egresses, clock)},
+            credentials,
+            sessions,
+            Budget(RedisBuckets(stores.redis, clock), clock),
+            clock,
+            runtime.random,
+            Rhythm(settings.funds_interval_ms, settings.funds_again_ms, settings.funds_at_once),
+        )
+
+
+async def compose(runtime: Runtime[Settings]) -> None:
+    """Builds and starts risk."""
+    settings = runtime.settings
+    parts = Parts(runtime, await _stores(runtime))
+    server = _server(runtime, parts)
+    await runtime.start(server)
+    listener = Listener(
+        settings.postgres_url.reveal(),
+        (ACCOUNTS, SESSIONS),
+        lambda _channel, name: parts.notices.hear(name),
+        parts.books.reread,
+        runtime.clock,
+    )
+    runtime.spawn("feed routes", parts.feeds.run())
+    runtime.spawn("books", parts.books.run())
+    runtime.spawn("notices", parts.notices.run())
+    runtime.spawn("listener", listener.run())
+    runtime.spawn("funds", parts.funds.run())
+    runtime.spawn("prices", parts.ticks.run())
+    runtime.spawn("publish", parts.publisher.run())
+    runtime.spawn("passes", parts.passes.run())
+    runtime.spawn("events", parts.follower.run())
+    own(
+        runtime,
+        parts.partitions,
+        advertised_address(settings, server.port),
+        gain=parts.gain,
+        surrender=parts.lose,
+        lose=parts.lose,
+    )
+
+
+async def _stores(runtime: Runtime[Settings]) -> Stores:
+    settings = runtime.settings
+    postgres_url, redis_url = settings.postgres_url.reveal(), settings.redis_url.reveal()
+    options = PoolOptions(max_size=settings.postgres_pool_max, application_name=f"paceline-{SERVICE}")
+    database = await hold(
+        runtime,
+        "postgres",
+        settings.postgres_url,
+        lambda: open_database(postgres_url, options),
+        Database.close,
+    )
+    redis = await hold(
+        runtime, "redis", settings.redis_url, lambda: connect_redis(redis_url), lambda one: one.aclose()
+    )
+    egresses = Egresses(FyersSettings.of(settings))
+    runtime.on_stop("broker connections", egresses.aclose)
+    return Stores(database, redis, egresses)
+
+
+def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
+    settings = runtime.settings
+    watches = Watches(
+        parts.board,
+        parts.passes,
+        runtime.clock,
+        runtime.draining,
+        Pace(settings.pass_ms, settings.watch_batch),
+    )
+    server = grpc_server(runtime, map_error=map_domain_error)
+    server.add(
+        risk_pb2_grpc.add_RiskServiceServicer_to_server,
+        RiskServicer(parts.board, parts.books, watches, parts.partitions),
+        risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
+    )
+    return server
+
+
+def _leases(database: Database, service: str, settings: Settings) -> PostgresLeases:
+    return PostgresLeases(database, service, ttl_ms=settings.lease_ttl_ms)
+
+
+def _material(settings: Settings) -> Material:
+    return Material(
+        change_bps=settings.material_change_bps,
+        refresh_ms=settings.refresh_ms,
+        unknown_ms=settings.funds_age_max_ms,
+        puts_max=settings.puts_max,
+    )
+
+
+if __name__ == "__main__":
+    main()

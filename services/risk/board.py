@@ -1,0 +1,272 @@
+"""Everyone's money and positions by name, over the columns that are reckoned with. Synchronous throughout."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+import structlog
+
+from paceline.domain.account import Account
+from paceline.domain.ids import AccountId, InstrumentId, Partition
+from paceline.domain.instrument import Exchange, InstrumentKey, Segment
+from paceline.domain.order import Fill
+from paceline.domain.partitioning import partition_of
+from paceline.domain.position import Funds, PositionReport
+from services.risk.assess import Ages, assess
+from services.risk.columns import AccountTable, CellTable, InstrumentTable
+from services.risk.fold import FLAT, Position, fold
+from services.risk.scale import UnrepresentableError, bounded, units_of, whole
+
+_log = structlog.get_logger(__name__)
+
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Seat:
+    """An account in the loop: its row, and the cell of each of its positions."""
+
+    account: Account
+    row: int
+    partition: Partition
+    currency: str = "INR"
+    asked_ns: int = 0
+    answered_ns: int = 0
+    fills: int = 0
+    """Counted since it came, to see whether one crossed a reading of the funds."""
+    cells: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Names:
+    """Keys and instruments as indices, given once and kept."""
+
+    keys: list[InstrumentKey] = field(default_factory=list)
+    key_numbers: dict[InstrumentKey, int] = field(default_factory=dict)
+    instruments: dict[InstrumentId, int] = field(default_factory=dict)
+    markets: dict[InstrumentId, tuple[Exchange, Segment]] = field(default_factory=dict)
+
+    def key(self, key: InstrumentKey) -> int:
+        number = self.key_numbers.setdefault(key, len(self.keys))
+        if number == len(self.keys):
+            self.keys.append(key)
+        return number
+
+
+class Board:
+    """Who is on it is a matter of leases; what is on it of the journal, the prices and the broker's funds."""
+
+    def __init__(self, ages: Ages, on_demand: Callable[[], None] = lambda: None) -> None:
+        self.accounts = AccountTable()
+        self.cells = CellTable()
+        self.instruments = InstrumentTable()
+        self.names = Names()
+        self.seats: dict[AccountId, Seat] = {}
+        self.by_row: dict[int, Seat] = {}
+        self.by_partition: dict[Partition, dict[AccountId, Seat]] = {}
+        self.turns = 0
+        self.assessed_ns = 0
+        self.members = 0
+        """Moves whenever somebody comes, leaves or turns out to count in another currency."""
+        self._ages = ages
+        self._on_demand = on_demand
+
+    # -- who is on it
+
+    def admit(self, account: Account) -> Seat:
+        """A new one is flat and without funds; of one that is here only the particulars change."""
+        seat = self.seats.get(account.account_id)
+        if seat is not None:
+            seat.account = account
+            return seat
+        self.members += 1
+        seat = Seat(account, self.accounts.take(), partition_of(account.account_id))
+        self.accounts.touched[seat.row] = True
+        self.seats[account.account_id] = seat
+        self.by_row[seat.row] = seat
+        self.by_partition.setdefault(seat.partition, {})[account.account_id] = seat
+        return seat
+
+    def remove(self, account_id: AccountId) -> None:
+        seat = self.seats.pop(account_id, None)
+        if seat is None:
+            return
+        self.members += 1
+        mine = self.by_partition[seat.partition]
+        del mine[account_id]
+        if not mine:
+            del self.by_partition[seat.partition]
+        for key in list(seat.cells):
+            self._close(seat, key)
+        del self.by_row[seat.row]
+        self.accounts.give(seat.row)
+
+    def drop(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            for account_id in list(self.by_partition.get(partition, ())):
+                self.remove(account_id)
+
+    # -- what happens to them
+
+    def know(self, instrument_id: InstrumentId, multiplier: Decimal) -> None:
+        """Must be told before a position in it is. One that is counted in parts is never priced."""
+        place = self.instruments.take()
+        self.names.instruments[instrument_id] = place
+        try:
+            self.instruments.multiplier[place] = whole(multiplier)
+        except UnrepresentableError as problem:
+            _log.error("risk.uncountable", instrument=instrument_id, problem=str(problem))
+
+    def unknown(self, instruments: Iterable[InstrumentId]) -> frozenset[InstrumentId]:
+        return frozenset(each for each in instruments if each not in self.names.instruments)
+
+    def listed(self, body: Fill | PositionReport) -> None:
+        """Remember where it is traded."""
+        self.names.markets.setdefault(body.key.instrument_id, (body.exchange, body.segment))
+
+    def fold(self, body: Fill | PositionReport) -> bool:
+        """One fact, once. Whether the funds must be asked again, because none can say if they hold it."""
+        seat = self.seats[body.account_id]
+        self.listed(body)
+        try:
+            moved = fold(self.position(seat, body.key), body)
+            self.set_position(seat, body.key, moved.position)
+            return self._gain(seat, body, moved.gained) if isinstance(body, Fill) else False
+        except UnrepresentableError as problem:
+            self.break_off(seat, problem)
+            return False
+
+    def break_off(self, seat: Seat, problem: Exception) -> None:
+        """What it holds is no longer known; it stays, marked."""
+        if not self.accounts.broken[seat.row]:
+            _log.error("risk.uncountable", account=seat.account.account_id, problem=str(problem))
+        self.accounts.broken[seat.row] = True
+        self.accounts.touched[seat.row] = True
+
+    def position(self, seat: Seat, key: InstrumentKey) -> Position:
+        cell = seat.cells.get(self.names.key(key))
+        if cell is None:
+            return FLAT
+        return Position(int(self.cells.quantity[cell]), int(self.cells.cost[cell]))
+
+    def set_position(self, seat: Seat, key: InstrumentKey, position: Position) -> None:
+        """Raises `UnrepresentableError` and changes nothing when it is beyond what can be added up."""
+        number = self.names.key(key)
+        place = self.names.instruments[key.instrument_id]
+        self._bear(place, max(abs(position.quantity), int(self.instruments.largest[place])))
+        self.accounts.touched[seat.row] = True
+        if not position.quantity:
+            self._close(seat, number)
+            return
+        cell = seat.cells.get(number)
+        if cell is None:
+            cell = self._open(seat, number, place)
+        self.cells.quantity[cell] = position.quantity
+        self.cells.cost[cell] = bounded(position.cost)
+
+    def set_funds(self, funds: Funds, asked_ns: int, answered_ns: int) -> None:
+        """What was gained by fills until then is part of it."""
+        seat, accounts = self.seats[funds.account_id], self.accounts
+        row = seat.row
+        numbers = (funds.cash, funds.realised, funds.collateral, funds.used_margin)
+        try:
+            cash, realised, collateral, used_margin = map(units_of, numbers)
+        except UnrepresentableError as problem:
+            self.break_off(seat, problem)
+            return
+        accounts.cash[row], accounts.realised[row] = cash, realised
+        accounts.collateral[row], accounts.used_margin[row] = collateral, used_margin
+        accounts.gained[row] = 0
+        accounts.funds_ns[row] = asked_ns
+        accounts.touched[row] = True
+        seat.asked_ns, seat.answered_ns = asked_ns, answered_ns
+        if seat.currency != funds.currency:
+            seat.currency = funds.currency
+            self.members += 1
+
+    def set_price(self, instrument_id: InstrumentId, price: int, received_ns: int) -> None:
+        """The newest counts, whoever told it; what is no price is not taken, as is what positions cannot bear
+        (`UnrepresentableError`).
+        """
+        place = self.names.instruments.get(instrument_id)
+        prices = self.instruments
+        if place is None or price <= 0 or not prices.multiplier[place]:
+            return
+        if received_ns < prices.price_ns[place]:
+            return
+        bounded(price * int(prices.largest[place]) * int(prices.multiplier[place]))
+        prices.price[place] = price
+        prices.price_ns[place] = received_ns
+        prices.weight[place] = prices.multiplier[place]
+
+    # -- what comes of it
+
+    def assess(self, now_ns: int) -> int:
+        """One pass over everyone; how many held instruments have no fresh price."""
+        accounts, top = self.accounts, self.accounts.top
+        result = assess(accounts, self.cells, self.instruments, now_ns, self._ages)
+        changed = accounts.touched[:top].copy()
+        changed |= result.unrealised != accounts.unrealised[:top]
+        changed |= result.stale != accounts.stale[:top]
+        self.turns += 1
+        accounts.see()
+        accounts.unrealised[:top] = result.unrealised
+        accounts.stale[:top] = result.stale
+        accounts.turn[:top][changed] = self.turns
+        accounts.touched[:top] = False
+        self.assessed_ns = now_ns
+        return result.late_prices
+
+    def changed_since(self, turn: int) -> list[Seat]:
+        """Whom a pass after this one changed."""
+        rows = np.flatnonzero(self.accounts.turn[: self.accounts.top] > turn)
+        return [self.by_row[row] for row in rows.tolist() if row in self.by_row]
+
+    def wanted(self) -> frozenset[InstrumentId]:
+        """Instruments in which anybody holds anything."""
+        held = self.instruments.cells
+        return frozenset(each for each, place in self.names.instruments.items() if held[place])
+
+    def positions(self, seat: Seat) -> Iterator[tuple[InstrumentKey, Position, int]]:
+        """With the place of their instruments."""
+        for number, cell in seat.cells.items():
+            position = Position(int(self.cells.quantity[cell]), int(self.cells.cost[cell]))
+            yield self.names.keys[number], position, int(self.cells.instrument[cell])
+
+    def _bear(self, instrument: int, quantity: int) -> None:
+        """No product of a price and a quantity may leave 64 bits: numpy would not say so."""
+        worth = max(1, int(self.instruments.price[instrument])) * int(self.instruments.multiplier[instrument])
+        bounded(quantity * worth)
+        self.instruments.largest[instrument] = quantity
+
+    def _gain(self, seat: Seat, fill: Fill, gained: int) -> bool:
+        """By whole seconds, because that is how finely brokers tell the time."""
+        seat.fills += 1
+        second = fill.broker_time_ns // _NS_PER_S
+        if second < seat.asked_ns // _NS_PER_S:
+            return False
+        place = self.names.instruments[fill.key.instrument_id]
+        self.accounts.gained[seat.row] += gained * int(self.instruments.multiplier[place])
+        return second <= seat.answered_ns // _NS_PER_S
+
+    def _open(self, seat: Seat, key: int, instrument: int) -> int:
+        cell = self.cells.take()
+        self.cells.account[cell], self.cells.instrument[cell] = seat.row, instrument
+        self.cells.key[cell] = key
+        seat.cells[key] = cell
+        self.instruments.cells[instrument] += 1
+        if self.instruments.cells[instrument] == 1:
+            self._on_demand()
+        return cell
+
+    def _close(self, seat: Seat, key: int) -> None:
+        cell = seat.cells.pop(key, None)
+        if cell is None:
+            return
+        instrument = self.cells.instrument[cell]
+        self.instruments.cells[instrument] -= 1
+        if not self.instruments.cells[instrument]:
+            self.instruments.largest[instrument] = 0
+            self._on_demand()
+        self.cells.give(cell)

@@ -1,0 +1,138 @@
+"""Every account, position and instrument as columns of whole numbers; one row or cell is one index in all."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_FIRST = 64
+
+
+def _ints() -> Ints:
+    return np.zeros(_FIRST, np.int64)
+
+
+def _flags() -> Flags:
+    return np.zeros(_FIRST, np.bool_)
+
+
+@dataclass(slots=True)
+class Table:
+    """Columns of one length, with the places in them; a place given back is all zeros."""
+
+    top: int = 0
+    """Places behind it were never taken."""
+    _free: list[int] = field(default_factory=list)
+
+    def take(self) -> int:
+        if self._free:
+            return self._free.pop()
+        place = self.top
+        if place == self._capacity():
+            self._double()
+        self.top += 1
+        return place
+
+    def give(self, place: int) -> None:
+        for name in self._columns():
+            getattr(self, name)[place] = 0
+        self._free.append(place)
+
+    def _capacity(self) -> int:
+        return len(getattr(self, next(self._columns())))
+
+    def _double(self) -> None:
+        for name in self._columns():
+            old = getattr(self, name)
+            new = np.zeros(2 * len(old), old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+
+    def _columns(self) -> Iterator[str]:
+        return (each.name for each in fields(self) if each.name not in ("top", "_free"))
+
+
+@dataclass(slots=True)
+class AccountTable(Table):
+    """A row an account; money in units. First what is known now, then what the last pass made of it."""
+
+    cash: Ints = field(default_factory=_ints)
+    realised: Ints = field(default_factory=_ints)
+    """As the broker last told."""
+    gained: Ints = field(default_factory=_ints)
+    """Taken by fills since."""
+    collateral: Ints = field(default_factory=_ints)
+    used_margin: Ints = field(default_factory=_ints)
+    funds_ns: Ints = field(default_factory=_ints)
+    """When the broker was last asked; 0 is never, and then equity is not known."""
+    broken: Flags = field(default_factory=_flags)
+    """Something about it could not be counted."""
+    touched: Flags = field(default_factory=_flags)
+    """Changed by something else than a price since the last pass."""
+
+    turn: Ints = field(default_factory=_ints)
+    """The pass that last changed it."""
+    seen_cash: Ints = field(default_factory=_ints)
+    seen_realised: Ints = field(default_factory=_ints)
+    """With what fills gained."""
+    seen_collateral: Ints = field(default_factory=_ints)
+    seen_margin: Ints = field(default_factory=_ints)
+    seen_funds_ns: Ints = field(default_factory=_ints)
+    unrealised: Ints = field(default_factory=_ints)
+    stale: Flags = field(default_factory=_flags)
+
+    since_ns: Ints = field(default_factory=_ints)
+    """When it was first laid out to be told."""
+    told_ns: Ints = field(default_factory=_ints)
+    """When its own key was last written, and with what."""
+    told_equity: Ints = field(default_factory=_ints)
+    told_margin: Ints = field(default_factory=_ints)
+    told_stale: Flags = field(default_factory=_flags)
+
+    def see(self) -> None:
+        """The money of everyone as the pass takes it: what others read never mixes two moments."""
+        top = self.top
+        self.seen_cash[:top] = self.cash[:top]
+        np.add(self.realised[:top], self.gained[:top], out=self.seen_realised[:top])
+        self.seen_collateral[:top] = self.collateral[:top]
+        self.seen_margin[:top] = self.used_margin[:top]
+        self.seen_funds_ns[:top] = self.funds_ns[:top]
+
+    def equity(self) -> Ints:
+        """Of every row up to the top, as of the last pass."""
+        top = self.top
+        return (
+            self.seen_cash[:top]
+            + self.seen_realised[:top]
+            + self.seen_collateral[:top]
+            + self.unrealised[:top]
+        )
+
+
+@dataclass(slots=True)
+class CellTable(Table):
+    """A cell a position; cells that were given back weigh nothing."""
+
+    account: Ints = field(default_factory=_ints)
+    instrument: Ints = field(default_factory=_ints)
+    key: Ints = field(default_factory=_ints)
+    quantity: Ints = field(default_factory=_ints)
+    cost: Ints = field(default_factory=_ints)
+
+
+@dataclass(slots=True)
+class InstrumentTable(Table):
+    price: Ints = field(default_factory=_ints)
+    price_ns: Ints = field(default_factory=_ints)
+    """When it was received; 0 is never."""
+    multiplier: Ints = field(default_factory=_ints)
+    weight: Ints = field(default_factory=_ints)
+    """The multiplier once there is a price, else 0."""
+    cells: Ints = field(default_factory=_ints)
+    """Positions that are open in it."""
+    largest: Ints = field(default_factory=_ints)
+    """The largest quantity that one account held of it since anybody did."""
