@@ -1,0 +1,1 @@
+"""The vendors' own SDKs, in an environment of their own, as judges."""

@@ -1,0 +1,1 @@
+"""The broker's face: Fyers API v3 on the wire."""
