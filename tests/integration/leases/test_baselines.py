@@ -1,0 +1,47 @@
+"""A baseline is taken once, with what was held, by the owner alone."""
+
+import asyncio
+
+import pytest
+
+from paceline.adapters.postgres.baselines import PostgresBaselines
+from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.journal import PostgresJournal
+from paceline.domain.errors import NotOwner
+from paceline.domain.ids import Epoch, Offset
+from tests.integration.storage.makers import HOME, LEADER, a_position, accounts_of, own
+
+
+@pytest.fixture
+async def baselines(database: Database) -> PostgresBaselines:
+    await accounts_of(database, LEADER)
+    return PostgresBaselines(database)
+
+
+async def journaled(database: Database) -> int:
+    return len(await PostgresJournal(database).read(HOME, Offset(0), 100))
+
+
+async def test_it_stands_with_what_was_held(baselines: PostgresBaselines, database: Database) -> None:
+    epoch = await own(database, "feed", [HOME])
+    assert await baselines.of([LEADER]) == {}
+    assert await baselines.take(LEADER, HOME, epoch, 7, [a_position(), a_position()])
+    assert (await baselines.of([LEADER]), await journaled(database)) == ({LEADER: 7}, 2)
+
+
+async def test_the_first_one_stands_and_a_later_one_writes_nothing(
+    baselines: PostgresBaselines, database: Database
+) -> None:
+    epoch = await own(database, "feed", [HOME])
+    tries = [baselines.take(LEADER, HOME, epoch, number, [a_position()]) for number in range(1, 6)]
+    answers = await asyncio.gather(*tries)
+    assert sorted(answers) == [False] * 4 + [True]
+    assert (await baselines.of([LEADER]))[LEADER] == answers.index(True) + 1
+    assert await journaled(database) == 1
+
+
+async def test_a_stale_owner_takes_nothing(baselines: PostgresBaselines, database: Database) -> None:
+    await own(database, "feed", [HOME], epoch=2)
+    with pytest.raises(NotOwner):
+        await baselines.take(LEADER, HOME, Epoch(1), 7, [a_position()])
+    assert (await baselines.of([LEADER]), await journaled(database)) == ({}, 0)

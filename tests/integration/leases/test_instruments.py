@@ -1,0 +1,105 @@
+"""Masters are versioned: what changed begins a new version, what did not costs nothing."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.domain.account import Broker
+from paceline.domain.ids import InstrumentId
+from paceline.domain.instrument import Exchange, Instrument, InstrumentKind, Segment
+from paceline.ports.broker import Listing
+
+MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+SHARE = Instrument(
+    InstrumentId("NSE:SBIN-EQ"),
+    Exchange.NSE,
+    Segment.CAPITAL_MARKET,
+    InstrumentKind.EQUITY,
+    lot=Decimal(1),
+    tick=Decimal("0.05"),
+)
+CALL = Instrument(
+    InstrumentId("NSE:NIFTY26JAN26000CE"),
+    Exchange.NSE,
+    Segment.EQUITY_DERIVATIVES,
+    InstrumentKind.CALL,
+    lot=Decimal(65),
+    tick=Decimal("0.05"),
+    freeze=Decimal(1800),
+    underlying="NIFTY",
+    expiry=date(2026, 1, 27),
+    strike=Decimal(26_000),
+)
+
+
+@pytest.fixture
+def instruments(database: Database) -> PostgresInstruments:
+    return PostgresInstruments(database)
+
+
+def listed(*instruments: Instrument, first_id: int = 1) -> list[Listing]:
+    return [Listing(each, f"10{first_id + number}") for number, each in enumerate(instruments)]
+
+
+async def test_a_master_comes_back_as_it_was_read(instruments: PostgresInstruments) -> None:
+    assert await instruments.save(Broker.FYERS, listed(SHARE, CALL), MONDAY) == 2
+    found = await instruments.get_many([SHARE.instrument_id, CALL.instrument_id, InstrumentId("NSE:NO-EQ")])
+    assert found == {SHARE.instrument_id: SHARE, CALL.instrument_id: CALL}
+
+
+async def test_only_what_changed_begins_a_version(
+    instruments: PostgresInstruments, database: Database
+) -> None:
+    await instruments.save(Broker.FYERS, listed(SHARE, CALL), MONDAY)
+    assert await instruments.save(Broker.FYERS, listed(SHARE, CALL), TUESDAY) == 0
+    larger = replace(CALL, lot=Decimal(75))
+    assert await instruments.save(Broker.FYERS, listed(SHARE, larger), TUESDAY) == 1
+    assert (await instruments.get_many([CALL.instrument_id]))[CALL.instrument_id].lot == 75
+    rows = await database.fetch(
+        "SELECT valid_from, valid_to, lot FROM instruments WHERE instrument_id = $1 ORDER BY valid_from",
+        CALL.instrument_id,
+    )
+    assert [(row["valid_from"], row["lot"]) for row in rows] == [
+        (MONDAY, Decimal(65)),
+        (TUESDAY, Decimal(75)),
+    ]
+    assert rows[0]["valid_to"] == TUESDAY
+
+
+async def test_a_second_reading_of_a_day_replaces_the_first(
+    instruments: PostgresInstruments, database: Database
+) -> None:
+    for lot in (65, 75, 65):
+        await instruments.save(Broker.FYERS, listed(replace(CALL, lot=Decimal(lot))), MONDAY)
+    assert await database.value("SELECT count(*) FROM instruments") == 1
+    assert await instruments.get_many([CALL.instrument_id]) == {CALL.instrument_id: CALL}
+
+
+async def test_a_broker_id_that_moved_names_the_new_instrument(
+    instruments: PostgresInstruments, database: Database
+) -> None:
+    await instruments.save(Broker.FYERS, listed(SHARE, CALL), MONDAY)
+    await instruments.save(Broker.FYERS, listed(CALL, SHARE), TUESDAY)
+    rows = await database.fetch(
+        "SELECT DISTINCT ON (native_id) native_id, instrument_id FROM instrument_ids"
+        " ORDER BY native_id, valid_from DESC"
+    )
+    assert {row["native_id"]: row["instrument_id"] for row in rows} == {
+        "101": CALL.instrument_id,
+        "102": SHARE.instrument_id,
+    }
+
+
+async def test_a_master_larger_than_a_chunk_is_saved_whole(
+    instruments: PostgresInstruments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paceline.adapters.postgres.instruments._CHUNK", 3)
+    many = [replace(SHARE, instrument_id=InstrumentId(f"NSE:S{number:02}-EQ")) for number in range(8)]
+    assert await instruments.save(Broker.FYERS, listed(*many, *many[:2]), MONDAY) == 8
+    first = await instruments.page(prefix="NSE:S0", limit=5)
+    second = await instruments.page(prefix="NSE:S0", after=first[-1].instrument_id, limit=5)
+    assert [*first, *second] == many

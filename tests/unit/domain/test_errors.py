@@ -1,0 +1,78 @@
+"""Every failure says what it means and whether trying again may help."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from paceline.domain import errors
+from paceline.domain.errors import ErrorKind, Invalid, PacelineError, Problem, Problems
+
+
+def _tree(root: type[PacelineError]) -> Iterator[type[PacelineError]]:
+    """The domain's own tree, whoever else was imported and has grown a twig."""
+    for child in root.__subclasses__():
+        if child.__module__.startswith("paceline.domain"):
+            yield child
+        yield from _tree(child)
+
+
+@pytest.mark.parametrize("error", list(_tree(PacelineError)))
+def test_every_class_explains_itself_in_one_sentence(error: type[PacelineError]) -> None:
+    assert error.__doc__ is not None
+    assert error.__doc__.count("\n") == 0
+    assert error.__doc__.endswith(".")
+
+
+def test_only_what_certainly_did_not_happen_is_retryable() -> None:
+    retryable = {e.__name__ for e in _tree(PacelineError) if e.retryable}
+    assert retryable == {"Unavailable", "BrokerNeverSent", "BrokerRateLimited", "BrokerAuthFailed"}
+
+
+def test_a_lost_answer_is_neither_a_rejection_nor_retryable() -> None:
+    error = errors.BrokerOutcomeUnknown("read timed out")
+    assert (error.kind, error.retryable) == (ErrorKind.UNKNOWN, False)
+    assert not isinstance(error, errors.BrokerRejected)
+
+
+def test_a_rejection_keeps_the_brokers_code_and_words() -> None:
+    error = errors.BrokerRejected("Insufficient funds", code="-392")
+    assert (error.code, error.words, str(error)) == ("-392", "Insufficient funds", "-392: Insufficient funds")
+
+
+def test_a_rate_refusal_says_when_to_come_back() -> None:
+    assert errors.BrokerRateLimited("slow down", retry_after_ms=60_000).retry_after_ms == 60_000
+
+
+def test_a_person_who_must_log_in_is_an_auth_failure_that_no_retry_heals() -> None:
+    error = errors.BrokerLoginNeeded("PIN expired")
+    assert isinstance(error, errors.BrokerAuthFailed)
+    assert not error.retryable
+
+
+def test_all_broken_rules_are_told_at_once() -> None:
+    problems = Problems()
+    problems.require(True, "mode", "never heard")
+    problems.require(False, "ratio", "must be positive")
+    problems.add("cap", "must be at least one lot")
+    with pytest.raises(Invalid) as caught:
+        problems.raise_any()
+    assert caught.value.problems == (
+        Problem("ratio", "must be positive"),
+        Problem("cap", "must be at least one lot"),
+    )
+    assert str(caught.value) == "ratio: must be positive; cap: must be at least one lot"
+
+
+def test_no_broken_rule_raises_nothing() -> None:
+    Problems().raise_any()
+
+
+def test_one_broken_rule_is_a_collection_of_one() -> None:
+    assert Invalid("ratio", "must be positive").problems == (Problem("ratio", "must be positive"),)
+
+
+def test_names_are_kept_for_the_edge() -> None:
+    missing, taken = errors.NotFound("account", "fyers:X"), errors.AlreadyExists("account", "fyers:X")
+    assert (missing.what, missing.name) == (taken.what, taken.name) == ("account", "fyers:X")
+    assert isinstance(taken, errors.Conflict)
+    assert missing.explanation == "What was named does not exist."

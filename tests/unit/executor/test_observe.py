@@ -1,0 +1,99 @@
+"""Followers' own orders and fills come back through the journal, each told once."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from paceline.domain.copy_order import CopyOrder, CopyStatus
+from paceline.domain.errors import NotOwner, Unavailable
+from paceline.domain.event import Event
+from paceline.domain.ids import Epoch
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
+from paceline.domain.order import Fill, OrderReport
+from paceline.domain.partitioning import partition_of
+from services.executor.lots import Lots
+from services.executor.observe import Observer
+from tests.fakes.clock import FakeClock
+from tests.unit.domain.given import d, event, fill, report
+from tests.unit.executor.given import FOLLOWER, HOME, KEY, FakeInstruments, FakeRows, holding, order
+
+
+@dataclass
+class World:
+    rows: FakeRows
+    observer: Observer
+    told: list[CopyOrder] = field(default_factory=list)
+    taken: list[CopyOrder] = field(default_factory=list)
+
+    async def tell(self, *bodies: Fill | OrderReport, first: int = 1) -> None:
+        events = [_event(body, first + n) for n, body in enumerate(bodies)]
+        await self.observer.handle({HOME: events})
+
+
+async def a_world() -> World:
+    clock = FakeClock()
+    rows, told, taken = FakeRows(clock), [], []  # type: FakeRows, list[CopyOrder], list[CopyOrder]
+    lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]  # as much of the port as this needs
+    observer = Observer(rows, lots, await holding(clock), clock, told.append, taken.extend)
+    return World(rows, observer, told, taken)
+
+
+def trade(order: CopyOrder, signed: int, name: str) -> Fill:
+    return fill(signed, trade=name, order="b1", account=order.account_id, tag=order.tag)
+
+
+async def test_fills_and_reports_move_rows_and_the_place_in_the_journal() -> None:
+    world, one = await a_world(), order("e1")
+    world.rows.put(one)
+    await world.tell(
+        report(order="b1", quantity=10, account=FOLLOWER, tag=one.tag),
+        trade(one, 4, "t1"),
+        trade(one, 6, "t2"),
+    )
+    assert world.rows.status(one) is CopyStatus.FILLED
+    assert [each.status for each in world.told] == [CopyStatus.FILLED]
+    assert world.rows.done == {HOME: 3}
+
+
+async def test_what_a_follower_does_himself_moves_nothing_but_the_place() -> None:
+    world = await a_world()
+    await world.tell(fill(5, account=FOLLOWER), fill(5, account=FOLLOWER, tag="MyOwnTag"))
+    assert (world.told, world.rows.done) == ([], {HOME: 2})
+
+
+async def test_a_batch_whose_commits_answer_was_lost_is_not_folded_twice() -> None:
+    world, one = await a_world(), order("e1")
+    world.rows.put(one)
+    world.rows.lose_answer = True
+    with pytest.raises(Unavailable):
+        await world.tell(trade(one, 4, "t1"))
+    await world.tell(trade(one, 4, "t1"), trade(one, 1, "t2"))
+    assert world.rows.rows[one.tag].order.filled == d(5)
+    assert world.rows.ledgers[(one.subscription_id, KEY)].entry_filled == d(5)  # type: ignore[index]
+
+
+async def test_a_stale_partition_breaks_the_stream_after_the_others_were_written() -> None:
+    world, one = await a_world(), order("e1")
+    world.rows.put(one)
+    world.rows.epochs[HOME] = Epoch(9)
+    with pytest.raises(NotOwner):
+        await world.tell(trade(one, 4, "t1"))
+    assert (world.rows.done, world.told) == ({}, [])
+    assert world.rows.status(one) is CopyStatus.PLANNED
+
+
+async def test_a_fill_above_the_target_is_sold_at_once() -> None:
+    world, late = await a_world(), order("e1")
+    world.rows.put(late)
+    assert late.subscription_id is not None
+    key = (late.subscription_id, KEY)
+    planned = LedgerEntry(late.subscription_id, KEY, EntryKind.PLANNED, late.intent, d(10), "e1")
+    world.rows.ledgers[key] = Ledger().with_lines([planned])
+    await world.tell(trade(late, 10, "t1"))
+    (sale,) = world.taken
+    assert (int(sale.spec.side), sale.spec.quantity, sale.account_id) == (-1, d(10), FOLLOWER)
+
+
+def _event(body: Fill | OrderReport, offset: int) -> Event:
+    assert partition_of(body.account_id) == HOME
+    return replace(event(body, offset=offset), partition=HOME)

@@ -1,0 +1,120 @@
+"""Work side by side fails as one; waits end early; reads keep to the limits."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from paceline.domain.errors import Unavailable
+from paceline.domain.ids import AccountId
+from paceline.ports.broker import Call, Limits, LimitScope, Window
+from paceline.ports.buckets import Take, Taken
+from paceline.runtime.budget import Budget
+from paceline.runtime.together import attended, patiently, together
+from tests.fakes.buckets import FakeBuckets
+from tests.fakes.clock import FakeClock
+
+ACCOUNT = AccountId("fyers:X")
+LIMITS = Limits(
+    (Window("second", 2, 1_000, LimitScope.ACCOUNT, frozenset(Call)),), dict.fromkeys(Call, 1), 10
+)
+
+
+class Worker:
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def forever(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+
+async def _fail() -> None:
+    await asyncio.sleep(0)
+    raise Unavailable("planted")
+
+
+async def _answer() -> int:
+    await asyncio.sleep(0)
+    return 42
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def test_the_first_failure_ends_all_and_keeps_its_kind() -> None:
+    other = Worker()
+    with pytest.raises(Unavailable):
+        await together([other.forever(), _fail()])
+    assert other.ended
+    await together([_nothing(), _nothing()])
+
+
+async def test_helpers_end_with_the_work() -> None:
+    helper = Worker()
+    assert await attended(_answer(), helper.forever(), _nothing()) == 42
+    assert helper.ended
+
+
+async def test_a_failing_helper_ends_the_work() -> None:
+    main, helper = Worker(), Worker()
+    with pytest.raises(Unavailable):
+        await attended(main.forever(), helper.forever(), _fail())
+    assert (main.ended, helper.ended) == (True, True)
+
+
+async def test_failing_work_and_cancellation_end_the_helpers() -> None:
+    helper = Worker()
+    with pytest.raises(Unavailable):
+        await attended(_fail(), helper.forever())
+    assert helper.ended
+    main, other = Worker(), Worker()
+    task = asyncio.create_task(attended(main.forever(), other.forever()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert (main.ended, other.ended, task.cancelled()) == (True, True, True)
+
+
+async def test_patience_ends_with_the_event_or_the_time() -> None:
+    clock, event = FakeClock(), asyncio.Event()
+    waiting = asyncio.create_task(patiently(clock, 5, event, asyncio.Event()))
+    await clock.settle()
+    clock.advance(4)
+    await clock.settle()
+    assert not waiting.done()
+    event.set()
+    await waiting
+    await patiently(clock, 5, event)
+    event.clear()
+    late = asyncio.create_task(patiently(clock, 5, event))
+    await clock.settle()
+    clock.advance(5)
+    await late
+    assert clock.sleeping == 0
+
+
+async def test_reads_wait_for_their_windows_and_patience_ends() -> None:
+    clock = FakeClock(auto_jump=True)
+    budget = Budget(FakeBuckets(clock), clock)
+    started = clock.now_ns()
+    for _ in range(6):
+        await budget.spend(ACCOUNT, LIMITS, Call.READ)
+    assert clock.now_ns() - started >= 2_000_000_000
+    with pytest.raises(Unavailable, match=r"limits of fyers:X are used up for 1\.\d s"):
+        await budget.spend(ACCOUNT, LIMITS, Call.READ, patience_s=0.5)
+    await budget.spend(ACCOUNT, LIMITS, Call.READ, patience_s=2)
+
+
+async def test_nothing_is_let_through_when_nobody_can_tell() -> None:
+    class Away(FakeBuckets):
+        async def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
+            raise Unavailable("no Redis")
+
+    clock = FakeClock()
+    with pytest.raises(Unavailable):
+        await Budget(Away(clock), clock).spend(ACCOUNT, LIMITS, Call.READ)
