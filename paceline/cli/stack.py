@@ -39,7 +39,9 @@ _PROBLEMS = (EmbeddedPostgresError, EmbeddedRedisError, DirectoryInUseError, Mig
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """`replicas` of each service; `data` keeps stores and keys; `environment` wins over the shell's."""
+    """`replicas` of each service, or of those that `only` names; `data` keeps stores and keys; `environment` wins
+    over the shell's.
+    """
 
     replicas: int = 1
     seed: int = 1
@@ -47,6 +49,11 @@ class StackOptions:
     logs: Path | None = None
     ports: Ports = field(default_factory=Ports)
     environment: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, int] = field(default_factory=dict)
+    """Services with their replicas, where not all are wanted."""
+
+    def replicas_of(self, service: str) -> int:
+        return self.only.get(service, 0) if self.only else self.replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Stack:
         self.postgres_url = ""
         self.redis_url = ""
         self.services = Processes({}, options.logs)
+        self.postgres: EmbeddedPostgres | None = None
+        self.redis: EmbeddedRedis | None = None
 
     def start(self) -> Self:
         """Returns when every service takes work. Raises a `StackError` that says what stands in the way."""
@@ -127,10 +136,11 @@ class Stack:
         self.broker_urls = named_broker or self._simulated_broker()
         self.services = Processes(self._service_environment(), self._options.logs)
         self._stops.append(self.services.stop)
-        self._say(f"starting {', '.join(SERVICES)}{self._each()}")
+        wanted = [service for service in SERVICES if self._options.replicas_of(service)]
+        self._say(f"starting {', '.join(wanted)}{self._each()}")
         started: list[Process] = []
-        for service in SERVICES:
-            for replica in range(self._options.replicas):
+        for service in wanted:
+            for replica in range(self._options.replicas_of(service)):
                 ports = self._options.ports.of_service(service, replica)
                 started.append(self.services.start(service, replica, *ports))
         self.services.wait_until_ready(started, say=self._say)
@@ -141,9 +151,9 @@ class Stack:
             return without_driver(named)
         self._say("starting PostgreSQL")
         data = self._options.data
-        server = EmbeddedPostgres(data=data / "postgres" if data else None)
-        self._stops.append(server.stop)
-        return server.start().url
+        self.postgres = EmbeddedPostgres(data=data / "postgres" if data else None, log=self._log("postgres"))
+        self._stops.append(self.postgres.stop)
+        return self.postgres.start().url
 
     def _migrate(self) -> None:
         self._say("bringing the schema up to date")
@@ -155,17 +165,16 @@ class Stack:
             return named
         self._say("starting Valkey")
         data = self._options.data
-        server = EmbeddedRedis(data=data / "redis" if data else None)
-        self._stops.append(server.stop)
-        return server.start().url
+        self.redis = EmbeddedRedis(data=data / "redis" if data else None, log=self._log("redis"))
+        self._stops.append(self.redis.stop)
+        return self.redis.start().url
 
     def _simulated_broker(self) -> dict[str, str]:
         self._say("starting the simulated broker")
         own, control = self._options.ports.of_broker()
         seed = str(self._options.seed)
         arguments = ["--port", str(own), "--control-port", str(control), "--seed", seed]
-        log = self._options.logs / "simulator.log" if self._options.logs else None
-        child, urls = start_simulator(self._environ, log, arguments)
+        child, urls = start_simulator(self._environ, self._log("simulator"), arguments)
         self._stops.append(lambda: _end(child))
         self.control_url = urls["control_url"]
         return {name: urls[key] for name, key in BROKER_URLS.items()}
@@ -184,8 +193,12 @@ class Stack:
             **self.broker_urls,
         }
 
+    def _log(self, name: str) -> Path | None:
+        return self._options.logs / f"{name}.log" if self._options.logs else None
+
     def _each(self) -> str:
-        return f", {self._options.replicas} of each" if self._options.replicas > 1 else ""
+        many = self._options.replicas > 1 and not self._options.only
+        return f", {self._options.replicas} of each" if many else ""
 
     def _named(self, names: tuple[str, ...]) -> str | None:
         return next((self._environ[name] for name in names if self._environ.get(name)), None)

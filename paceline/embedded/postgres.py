@@ -33,13 +33,19 @@ class EmbeddedPostgres:
 
     Without `data` everything goes with it; with it the cluster is kept there and used by one owner at a time.
     `durable=False` is for tests: no fsync. `url` is the unix socket, trusted because its directory is ours
-    alone; `tcp_url` is the loopback, with a password.
+    alone; `tcp_url` is the loopback, with a password. `log` is kept.
     """
 
     def __init__(
-        self, *, data: Path | None = None, durable: bool = True, connections_max: int = _CONNECTIONS_MAX
+        self,
+        *,
+        data: Path | None = None,
+        durable: bool = True,
+        connections_max: int = _CONNECTIONS_MAX,
+        log: Path | None = None,
     ) -> None:
         self._wanted_data = data
+        self._kept_log = log
         self._durable = durable
         self._connections_max = connections_max
         self._password = ""
@@ -164,7 +170,7 @@ class EmbeddedPostgres:
 
     def _spawn(self) -> None:
         locks = [each.lock for each in (self._nest, self._kept) if each is not None]
-        with self._log.open("wb") as log:
+        with self._log.open("ab" if self._kept_log else "wb") as log:
             self._server = spawn_leashed(
                 [str(pg_cluster.binary("postgres")), "-D", str(self._data), *self._options()],
                 death_signal=signal.SIGQUIT,
@@ -179,7 +185,7 @@ class EmbeddedPostgres:
 
     @property
     def _log(self) -> Path:
-        return self._directory / "postgres.log"
+        return self._kept_log or self._directory / "postgres.log"
 
     def _options(self) -> list[str]:
         # Without fsync a crash of the machine loses data; a crash of the server still loses nothing.

@@ -42,11 +42,12 @@ class EmbeddedRedis:
     """A server of our own, ready when `start` returns, gone without a trace when we are.
 
     Without `data` nothing is kept, not even across `restart`; with it, what was there at a clean stop is read
-    again. `url` is the unix socket, `tcp_url` the loopback; both need the password they carry.
+    again. `url` is the unix socket, `tcp_url` the loopback; both need the password they carry. `log` is kept.
     """
 
-    def __init__(self, *, data: Path | None = None) -> None:
+    def __init__(self, *, data: Path | None = None, log: Path | None = None) -> None:
         self._data = data
+        self._kept_log = log
         self._password = secrets.token_urlsafe(18)
         self._nest: Nest | None = None
         self._kept: KeptDirectory | None = None
@@ -136,7 +137,7 @@ class EmbeddedRedis:
         config = self._directory / "redis.conf"
         config.write_text(self._config(), encoding="utf-8")
         locks = [each.lock for each in (self._nest, self._kept) if each is not None]
-        with self._log.open("wb") as log:
+        with self._log.open("ab" if self._kept_log else "wb") as log:
             self._server = spawn_leashed(
                 [str(server_binary()), str(config)],
                 death_signal=signal.SIGTERM,
@@ -149,7 +150,7 @@ class EmbeddedRedis:
 
     @property
     def _log(self) -> Path:
-        return self._directory / "redis.log"
+        return self._kept_log or self._directory / "redis.log"
 
     def _config(self) -> str:
         directory = self._kept.path if self._kept else self._directory

@@ -49,17 +49,10 @@ class Registrar:
 
     async def enrol(self, habits: Sequence[Habit], done: Callable[[], None]) -> People:
         """`done` is called for every account that is set up."""
-        shared = {"app_id": _APP, "secret": _SECRET, "redirect_uri": _REDIRECT, "cash": _CASH}
-        (leader,) = await self._at_broker({"count": 1, "prefix": "XL", "watch": True, **shared})
-        followers = await self._at_broker({"count": len(habits), "prefix": "XF", **shared})
-        app = account_pb2.BrokerApp(
-            broker=common_pb2.BROKER_FYERS, app_id=_APP, app_secret=_SECRET, redirect_uri=_REDIRECT
-        )
-        made = await self._accounts.CreateBrokerApp(
-            account_pb2.CreateBrokerAppRequest(request_id="demo-app", broker_app=app)
-        )
-        app_id = made.broker_app.broker_app_id
-        leader_id = await self._leader(leader["client_id"], app_id)
+        (leader,) = await self.at_broker({"count": 1, "prefix": "XL", "watch": True})
+        followers = await self.at_broker({"count": len(habits), "prefix": "XF"})
+        app_id = await self.open_app()
+        leader_id = await self.open_leader(leader["client_id"], app_id)
         done()
 
         async def enrol_one(number: int) -> None:
@@ -77,12 +70,15 @@ class Registrar:
 
     async def wait_until_live(self, people: People, reached: Callable[[int], None]) -> None:
         """Returns when every session is live; raises TimeoutError naming those that are not."""
-        wanted = len(people.follower_clients) + 1
+        await self.wait_for_sessions(len(people.follower_clients) + 1, reached)
+
+    async def wait_for_sessions(self, wanted: int, reached: Callable[[int], None]) -> None:
+        """The same for so many accounts, whoever they are."""
         waiting: list[str] = []
         try:
             async with asyncio.timeout(_LIVE_S):
                 while True:
-                    sessions = await self._list_sessions()
+                    sessions = await self.list_sessions()
                     waiting = [
                         f"{each.session_id}: {session_pb2.SessionState.Name(each.state)} {each.detail}"
                         for each in sessions
@@ -95,7 +91,8 @@ class Registrar:
         except TimeoutError:
             raise TimeoutError(f"{len(waiting)} sessions are not live, first {waiting[:3]}") from None
 
-    async def _list_sessions(self) -> list[session_pb2.Session]:
+    async def list_sessions(self) -> list[session_pb2.Session]:
+        """Every session there is."""
         found: list[session_pb2.Session] = []
         token = ""
         while True:
@@ -107,13 +104,29 @@ class Registrar:
             if not token:
                 return found
 
-    async def _at_broker(self, body: dict[str, object]) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = (await self._control.post("/accounts", body))["accounts"]
+    async def at_broker(self, body: dict[str, object]) -> list[dict[str, Any]]:
+        """Clients of the simulated broker, of the one app."""
+        shared = {"app_id": _APP, "secret": _SECRET, "redirect_uri": _REDIRECT, "cash": _CASH}
+        made: list[dict[str, Any]] = (await self._control.post("/accounts", shared | body))["accounts"]
         return made
 
-    async def _leader(self, client_id: str, app_id: str) -> str:
-        """He logs in as people do: the broker's page, a code, tokens."""
-        account_id = await self._account(client_id, app_id, common_pb2.ACCOUNT_TYPE_STRATEGY_PROVIDER, "")
+    async def open_app(self) -> str:
+        """The broker's app through which all of them log in; its name at Paceline."""
+        app = account_pb2.BrokerApp(
+            broker=common_pb2.BROKER_FYERS, app_id=_APP, app_secret=_SECRET, redirect_uri=_REDIRECT
+        )
+        made = await self._accounts.CreateBrokerApp(
+            account_pb2.CreateBrokerAppRequest(request_id="demo-app", broker_app=app)
+        )
+        return made.broker_app.broker_app_id
+
+    async def open_leader(self, client_id: str, app_id: str) -> str:
+        account_id = await self.open_account(client_id, app_id, common_pb2.ACCOUNT_TYPE_STRATEGY_PROVIDER, "")
+        await self.log_in(client_id, account_id)
+        return account_id
+
+    async def log_in(self, client_id: str, account_id: str) -> None:
+        """As people do: the broker's page, a code, tokens."""
         link = await self._sessions.StartLogin(session_pb2.StartLoginRequest(account_id=account_id))
         code = (await self._control.post(f"/accounts/{client_id}/auth-code", {}))["auth_code"]
         await self._sessions.CompleteLogin(
@@ -123,12 +136,11 @@ class Registrar:
                 credential=session_pb2.LoginCredential(auth_code=code),
             )
         )
-        return account_id
 
     async def _follower(
         self, number: int, at_broker: dict[str, Any], habit: Habit, app_id: str, leader_id: str
     ) -> None:
-        account_id = await self._account(
+        account_id = await self.open_account(
             at_broker["client_id"], app_id, common_pb2.ACCOUNT_TYPE_COPY_FOLLOWER, at_broker["access_token"]
         )
         made = await self._subscriptions.CreateSubscription(
@@ -146,9 +158,10 @@ class Registrar:
                 subscription_pb2.PauseSubscriptionRequest(subscription_id=subscription_id)
             )
 
-    async def _account(
+    async def open_account(
         self, client_id: str, app_id: str, type_: common_pb2.AccountType.ValueType, access_token: str
     ) -> str:
+        """An account at Paceline, logged in where there is a token; its name."""
         account = account_pb2.Account(
             broker=common_pb2.BROKER_FYERS,
             client_id=client_id,
