@@ -13,6 +13,7 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, SUBSCRIPTIONS, Listener
+from paceline.adapters.postgres.news import PostgresNews
 from paceline.adapters.postgres.offsets import PostgresOffsets
 from paceline.adapters.postgres.plans import PostgresPlans
 from paceline.adapters.postgres.pool import PoolOptions, open_database
@@ -26,7 +27,7 @@ from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import replicator_pb2, replicator_pb2_grpc
 from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.errors import Unavailable
-from paceline.domain.ids import AccountId, Partition
+from paceline.domain.ids import Partition
 from paceline.ports.offsets import Offsets
 from paceline.runtime.broker_settings import lease_times
 from paceline.runtime.common_settings import advertised_address
@@ -91,7 +92,11 @@ async def compose(runtime: Runtime[Settings]) -> None:
     executors = Routes(leases_of(runtime, database, "executor"), clock)
     channels, offsets = channel_pool(runtime), PostgresOffsets(database)
     directory = Directory(
-        PostgresSubscriptions(database), PostgresAccounts(database), PostgresSessions(database), clock
+        PostgresNews(database),
+        PostgresSubscriptions(database),
+        PostgresAccounts(database),
+        PostgresSessions(database),
+        clock,
     )
     views = views_of(runtime, database, redis, directory)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
@@ -187,17 +192,14 @@ async def serve(runtime: Runtime[Settings]) -> str:
 def listen(runtime: Runtime[Settings], directory: Directory) -> None:
     """Who follows whom, and who can trade, may change at any moment."""
 
-    def heard(channel: str, name: str) -> None:
-        if channel == SUBSCRIPTIONS:
-            directory.hear_subscription()
-        else:
-            directory.hear_account(AccountId(name))
+    async def reread() -> None:
+        directory.hear()
 
     listener = Listener(
         runtime.settings.postgres_url.reveal(),
         (ACCOUNTS, SESSIONS, SUBSCRIPTIONS),
-        heard,
-        directory.reread,
+        lambda _channel, _name: directory.hear(),
+        reread,
         runtime.clock,
     )
     runtime.spawn("directory", directory.run())

@@ -1,4 +1,7 @@
-"""Who follows whom, and who of them can trade now: in memory, kept true by notices."""
+"""Who follows whom, and who of them can trade now: in memory, made sure of before a plan stands on it.
+
+A notice says that something changed, but it says so a moment late; `confirm` does not depend on it.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +15,7 @@ from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import Subscription, SubscriptionState
 from paceline.ports.accounts import Accounts
 from paceline.ports.clock import Clock
+from paceline.ports.news import NewsSource, Touch
 from paceline.ports.sessions import Session, Sessions
 from paceline.ports.subscriptions import Subscriptions
 
@@ -26,30 +30,41 @@ class Directory:
     """Subscriptions of the leaders in held partitions, and rows of the accounts they name."""
 
     def __init__(
-        self, subscriptions: Subscriptions, accounts: Accounts, sessions: Sessions, clock: Clock
+        self,
+        news: NewsSource,
+        subscriptions: Subscriptions,
+        accounts: Accounts,
+        sessions: Sessions,
+        clock: Clock,
     ) -> None:
+        self._news = news
         self._subscriptions = subscriptions
         self._accounts = accounts
         self._sessions = sessions
         self._clock = clock
         self._held: set[Partition] = set()
-        self._change = 0
+        self._horizon: int | None = None
+        self._touched: frozenset[Touch] = frozenset()
+        self._change: int | None = None
         self._by_id: dict[SubscriptionId, Subscription] = {}
         self._by_leader: dict[AccountId, tuple[Subscription, ...]] = {}
         self._account_rows: dict[AccountId, Account] = {}
         self._session_rows: dict[AccountId, Session] = {}
-        self._stale_accounts: set[AccountId] = set()
-        self._stale_subscriptions = False
-        self._news = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._begun = 0
+        self._confirmed = 0
 
     async def gain(self, partitions: Iterable[Partition]) -> None:
         """Serve these; returns when everything about them is in memory."""
         gained = set(partitions)
-        self._held |= gained
-        loaded = await self._subscriptions.load(gained)
-        await self._take(loaded.subscriptions)
-        self._change = min(self._change, loaded.change) if self._change else loaded.change
-        self.hear_subscription()
+        async with self._reading:
+            if self._horizon is None:
+                self._horizon = (await self._news.since(None)).horizon
+            loaded = await self._subscriptions.load(gained)
+            self._held |= gained
+            await self._take(loaded.subscriptions)
+            self._change = loaded.change if self._change is None else min(self._change, loaded.change)
 
     def lose(self, partitions: Iterable[Partition]) -> None:
         self._held -= set(partitions)
@@ -73,55 +88,45 @@ class Directory:
         account = self._account_rows.get(account_id)
         return account is None or account.state is not AccountState.ACTIVE
 
-    def hear_account(self, account_id: AccountId) -> None:
-        """Its row, or that of its session, changed."""
-        self._stale_accounts.add(account_id)
-        self._news.set()
-
-    def hear_subscription(self) -> None:
-        self._stale_subscriptions = True
-        self._news.set()
-
-    async def reread(self) -> None:
-        """Everything may have changed unheard."""
-        self._stale_accounts |= self._account_rows.keys()
-        self.hear_subscription()
+    def hear(self) -> None:
+        """Something changed."""
+        self._heard.set()
 
     async def run(self) -> None:
-        """Read what was heard of, until cancelled."""
+        """Read what was heard of before anyone asks for it, until cancelled."""
         while True:
-            await self._news.wait()
+            await self._heard.wait()
             await self._clock.sleep(_LOOK_S)
-            self._news.clear()
+            self._heard.clear()
             try:
-                await self.refresh()
+                await self.confirm()
             except Unavailable as problem:
                 _log.warning("directory.unreachable", problem=str(problem))
                 await self._clock.sleep(_AGAIN_S)
-                self._news.set()
+                self._heard.set()
 
-    async def refresh(self) -> None:
-        """Bring memory up to the database."""
-        stale, self._stale_accounts = self._stale_accounts, set()
-        try:
-            await self._read_changes()
-            await self._read_accounts(stale & self._account_rows.keys())
-        except Unavailable:
-            self._stale_accounts |= stale
-            raise
+    async def confirm(self) -> None:
+        """What was committed before this was called is in memory when it returns; who waits shares a read."""
+        asked = self._begun
+        async with self._reading:
+            if self._confirmed > asked:
+                return
+            self._begun += 1
+            number = self._begun
+            await self._catch_up()
+            self._confirmed = number
 
-    async def _read_changes(self) -> None:
-        """What is heard of while this reads is read again."""
-        if not self._stale_subscriptions:
-            return
-        self._stale_subscriptions = False
-        try:
-            changes = await self._subscriptions.changes_since(self._change, self._held)
+    async def _catch_up(self) -> None:
+        """A failure leaves the horizon where it was: what was not read is told again."""
+        news = await self._news.since(self._horizon)
+        known = self._change or 0
+        if news.subscriptions > known:
+            changes = await self._subscriptions.changes_since(known, self._held)
             await self._take(changes.subscriptions)
-        except Unavailable:
-            self._stale_subscriptions = True
-            raise
-        self._change = max(self._change, changes.change)
+            self._change = changes.change
+        new = {account_id for account_id, _ in news.touched - self._touched}
+        await self._read_accounts(new & self._account_rows.keys())
+        self._horizon, self._touched = news.horizon, news.touched
 
     async def _take(self, subscriptions: Sequence[Subscription]) -> None:
         unknown = {each.follower for each in subscriptions} | {each.leader for each in subscriptions}

@@ -82,6 +82,8 @@ class Replicator:
             self._passed.pop(partition, None)
 
     async def handle(self, batch: Batch) -> None:
+        """On who follows and can trade as it was committed before these events were journaled, or later."""
+        await self._directory.confirm()
         await together(self._partition(partition, events) for partition, events in batch.items())
 
     async def settle(self, partitions: Iterable[Partition]) -> None:

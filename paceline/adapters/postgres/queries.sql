@@ -672,6 +672,27 @@ LEFT JOIN subscriptions s ON s.change > $1 AND s.change <= newest.change
     AND s.leader_partition = ANY($2::smallint[]) AND (NOT $3::boolean OR s.state <> 'ENDED')
 ORDER BY s.change
 
+-- name: news
+-- Accounts changed by transactions from a horizon on, themselves or in their session, each with its transaction;
+-- the newest change of subscriptions; and the next horizon: the oldest transaction that may still commit. Numbers
+-- that no transaction has had yet come from a restored copy.
+WITH now AS MATERIALIZED (
+    SELECT pg_snapshot_xmin(s)::text::bigint AS horizon, pg_snapshot_xmax(s)::text::bigint AS coming
+    FROM pg_current_snapshot() AS s
+), touched AS (
+    SELECT account_id, changed FROM accounts
+    WHERE changed >= $1 AND changed < (SELECT coming FROM now)
+    UNION
+    SELECT account_id, changed FROM session_accounts
+    WHERE changed >= $1 AND changed < (SELECT coming FROM now)
+    UNION
+    SELECT sa.account_id, s.changed FROM sessions s JOIN session_accounts sa USING (session_id)
+    WHERE s.changed >= $1 AND s.changed < (SELECT coming FROM now)
+)
+SELECT now.horizon, (SELECT coalesce(max(change), 0) FROM subscriptions) AS newest,
+    touched.account_id, touched.changed
+FROM now LEFT JOIN touched ON true
+
 -- name: request_claim
 -- Ours when it is new, or was claimed long ago and never answered.
 INSERT INTO requests AS r (method, request_id, fingerprint) VALUES ($1, $2, $3)

@@ -1,5 +1,6 @@
 """Plans in memory with the rules of the tables, and everything else a replicator reads."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -26,6 +27,7 @@ from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
 from paceline.domain.subscription import Subscription, SubscriptionState
+from paceline.ports.news import News, Touch
 from paceline.ports.plans import Chunk, Committed, LedgerKey, Passage
 from paceline.ports.portfolios import Portfolio
 from paceline.ports.prices import Price
@@ -196,11 +198,27 @@ class FakePeople:
     accounts: dict[AccountId, Account] = field(default_factory=dict)
     states: dict[AccountId, SessionState] = field(default_factory=dict)
     away: int = 0
+    touched: set[Touch] = field(default_factory=set)
+    writers: int = 0
+    reads: int = 0
+
+    def put(self, row: Account) -> None:
+        self.accounts[row.account_id] = row
+        self._touch(row.account_id)
+
+    def move(self, account_id: AccountId, state: SessionState) -> None:
+        self.states[account_id] = state
+        self._touch(account_id)
+
+    def _touch(self, account_id: AccountId) -> None:
+        self.writers += 1
+        self.touched.add((account_id, self.writers))
 
     async def get_many(self, wanted: Iterable[AccountId]) -> Mapping[AccountId, Account]:
         if self.away:
             self.away -= 1
             raise Unavailable("the database is away")
+        self.reads += 1
         return {each: self.accounts.get(each, account(each)) for each in wanted}
 
     async def of_accounts(self, wanted: Iterable[AccountId]) -> Mapping[AccountId, Session]:
@@ -210,6 +228,23 @@ class FakePeople:
             )
             for each in wanted
         }
+
+
+@dataclass
+class FakeNews:
+    """`old` transactions have not ended: what was written after them is told again and again."""
+
+    subscriptions: FakeSubscriptions
+    people: FakePeople
+    old: int = 0
+    asked: int = 0
+
+    async def since(self, horizon: int | None) -> News:
+        self.asked += 1
+        await asyncio.sleep(0)
+        begin = self.people.writers + 1 if horizon is None else horizon
+        touched = frozenset(each for each in self.people.touched if each[1] >= begin)
+        return News(self.people.writers + 1 - self.old, self.subscriptions.change, touched)
 
 
 def account(name: AccountId, state: AccountState = AccountState.ACTIVE) -> Account:

@@ -28,6 +28,7 @@ from tests.unit.executor.given import holding
 from tests.unit.replicator.given import (
     HOME,
     FakeMarket,
+    FakeNews,
     FakePeople,
     FakePlans,
     FakeSubscriptions,
@@ -75,7 +76,8 @@ async def a_world(followers: int = 3, chunk: int = 2) -> World:
     subscriptions.put(
         *(subscription(name=f"s{n}", follower=AccountId(f"fyers:F{n}")) for n in range(followers))
     )
-    directory = Directory(subscriptions, people, people, clock)  # type: ignore[arg-type]  # as much as this needs
+    news = FakeNews(subscriptions, people)
+    directory = Directory(news, subscriptions, people, people, clock)  # type: ignore[arg-type]  # as much as this needs
     await directory.gain([HOME])
     views = Views(
         directory,

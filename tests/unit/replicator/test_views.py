@@ -23,6 +23,7 @@ from tests.unit.domain.given import FOLLOWER, KEY, LEADER, SBIN, SHARE, d, fill,
 from tests.unit.replicator.given import (
     HOME,
     FakeMarket,
+    FakeNews,
     FakePeople,
     FakePlans,
     FakeSubscriptions,
@@ -49,7 +50,8 @@ async def a_world(calendar: Calendar | None = None) -> World:
     clock, plans, people, market = FakeClock(auto_jump=True), FakePlans(), FakePeople(), FakeMarket()
     subscriptions = FakeSubscriptions()
     subscriptions.put(BY_RATIO)
-    directory = Directory(subscriptions, people, people, clock)  # type: ignore[arg-type]  # as much as this needs
+    news = FakeNews(subscriptions, people)
+    directory = Directory(news, subscriptions, people, people, clock)  # type: ignore[arg-type]  # as much as this needs
     await directory.gain([HOME])
     views = Views(
         directory,
