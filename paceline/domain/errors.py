@@ -139,6 +139,10 @@ class FailedPrecondition(PacelineError):
     kind = ErrorKind.FAILED_PRECONDITION
 
 
+class Forgotten(FailedPrecondition):
+    """It is older than what is kept; the oldest that is kept is named."""
+
+
 class Circle(FailedPrecondition):
     """A leader would follow himself through others."""
 

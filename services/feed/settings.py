@@ -1,13 +1,36 @@
 """Settings of the feed."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
+from paceline.domain.account import Broker
 from paceline.runtime.broker_settings import BrokerSettings
-from paceline.runtime.settings import setting
+from paceline.runtime.settings import CrossRule, setting
+
+
+def _forgetful(names_days: int, events_days: int) -> str | None:
+    fine = names_days >= events_days
+    return None if fine else "disagree: a fact whose name is forgotten before its event would be news again"
+
+
+def _broken_account(name: str) -> str | None:
+    broker, _, client = name.partition(":")
+    known = broker in {each.value for each in Broker}
+    return None if known and client else "must name a known broker and a client, like fyers:XV20986"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings(BrokerSettings):
+    RULES: ClassVar[tuple[CrossRule, ...]] = (
+        CrossRule(("event_names_kept_days", "events_kept_days"), _forgetful),
+    )
+
+    pinned_accounts: tuple[str, ...] = setting(
+        default=(),
+        check=_broken_account,
+        about="accounts (broker:client) whose sessions this replica holds, instead of a share of all",
+    )
     pong_timeout_ms: int = setting(
         default=5_000, minimum=100, maximum=60_000, about="without a pong for so long a socket is dead"
     )
@@ -46,4 +69,24 @@ class Settings(BrokerSettings):
     )
     ticks_interval_ms: int = setting(
         default=50, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"
+    )
+    journal_archive_dir: Path | None = setting(
+        default=None,
+        about="where weeks of the journal are kept before they are dropped, seen by all replicas; unset keeps"
+        " them in the database",
+    )
+    journal_drop_unarchived: bool = setting(
+        default=False, about="whether old weeks are dropped where no archive is set: what they held is lost"
+    )
+    events_kept_days: int = setting(
+        default=400, minimum=21, maximum=36_500, about="how long events stay in the database"
+    )
+    event_names_kept_days: int = setting(
+        default=460,
+        minimum=21,
+        maximum=36_500,
+        about="how long a fact is known by its name, so that a broker who tells it again tells nothing new",
+    )
+    dead_letters_kept_days: int = setting(
+        default=90, minimum=1, maximum=36_500, about="how long frames that nobody could use are kept"
     )

@@ -42,6 +42,7 @@ from paceline.runtime.stores import hold
 from services.risk.assess import Ages
 from services.risk.board import Board
 from services.risk.books import Books
+from services.risk.checkpoints import Checkpointer
 from services.risk.funds import FundsReader, Rhythm
 from services.risk.passes import Passes
 from services.risk.publish import Material, Publisher
@@ -86,6 +87,13 @@ class Parts:
             on_ready=self._follow,
             on_member=self.funds.hear,
             on_doubt=self.funds.hurry,
+        )
+        self.checkpoints = Checkpointer(
+            PostgresPositionFacts(database),
+            self.books.done,
+            lambda partition: self.partitions.lease(partition).epoch,
+            clock,
+            settings.checkpoint_interval_s,
         )
         self.follower = Follower(
             SERVICE,
@@ -152,6 +160,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     )
     runtime.spawn("feed routes", parts.feeds.run())
     runtime.spawn("books", parts.books.run())
+    runtime.spawn("checkpoints", parts.checkpoints.run())
     runtime.spawn("notices", parts.notices.run())
     runtime.spawn("listener", listener.run())
     runtime.spawn("funds", parts.funds.run())

@@ -121,14 +121,14 @@ class Board:
     def unknown(self, instruments: Iterable[InstrumentId]) -> frozenset[InstrumentId]:
         return frozenset(each for each in instruments if each not in self.names.instruments)
 
-    def listed(self, body: Fill | PositionReport) -> None:
+    def listed(self, instrument_id: InstrumentId, exchange: Exchange, segment: Segment) -> None:
         """Remember where it is traded."""
-        self.names.markets.setdefault(body.key.instrument_id, (body.exchange, body.segment))
+        self.names.markets.setdefault(instrument_id, (exchange, segment))
 
     def fold(self, body: Fill | PositionReport) -> bool:
         """One fact, once. Whether the funds must be asked again, because none can say if they hold it."""
         seat = self.seats[body.account_id]
-        self.listed(body)
+        self.listed(body.key.instrument_id, body.exchange, body.segment)
         try:
             moved = fold(self.position(seat, body.key), body)
             self.set_position(seat, body.key, moved.position)

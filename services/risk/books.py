@@ -1,19 +1,18 @@
 """Keeps on the board who belongs to the partitions held, as the journal has them.
 
-A partition is rebuilt from its baselines and fills up to a head that was read first, and followed from that
-head on. Offsets are committed in order and without holes: nothing lies between the two, and nothing in both.
+A partition is rebuilt from its last checkpoint, its baselines and fills up to a head that was read first, and
+followed from that head on. Offsets are committed in order and without holes: nothing lies between the two, and
+nothing in both.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 
 from paceline.domain.account import Account, AccountState
-from paceline.domain.errors import Unavailable
+from paceline.domain.errors import Forgotten, Unavailable
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, InstrumentId, Offset, Partition
-from paceline.domain.instrument import InstrumentKey
 from paceline.domain.money import ONE
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
@@ -25,41 +24,14 @@ from paceline.ports.journal import Journal
 from paceline.ports.position_facts import PositionFacts
 from paceline.runtime.follow import Batch
 from services.risk.board import Board
-from services.risk.fold import FLAT, Position, fold
+from services.risk.rebuilt import Rebuilt, rebuild
 from services.risk.scale import UnrepresentableError
 
 _log = structlog.get_logger(__name__)
 
-_PAGE = 500
 _AT_ONCE = 32
 _LOOK_S = 0.05
 _AGAIN_S = 0.5
-
-PositionKey = tuple[AccountId, InstrumentKey]
-
-
-@dataclass(slots=True)
-class Rebuilt:
-    """What the journal says of one partition up to an offset."""
-
-    head: Offset
-    positions: dict[PositionKey, Position] = field(default_factory=dict)
-    listed: dict[InstrumentId, Fill | PositionReport] = field(default_factory=dict)
-    uncountable: dict[AccountId, UnrepresentableError] = field(default_factory=dict)
-
-    def take(self, events: Sequence[Event]) -> None:
-        for event in events:
-            body = event.fact.body
-            if isinstance(body, Fill | PositionReport):
-                self._fold(body)
-
-    def _fold(self, body: Fill | PositionReport) -> None:
-        name = (body.account_id, body.key)
-        self.listed.setdefault(body.key.instrument_id, body)
-        try:
-            self.positions[name] = fold(self.positions.get(name, FLAT), body).position
-        except UnrepresentableError as problem:
-            self.uncountable[body.account_id] = problem
 
 
 class Books:
@@ -109,6 +81,10 @@ class Books:
     def ready(self, partition: Partition) -> bool:
         return partition in self._done
 
+    def done(self) -> Mapping[Partition, Offset]:
+        """How far each partition is that is on the board."""
+        return dict(self._done)
+
     async def run(self) -> None:
         """Load what is wanted until cancelled; a database that is away is asked again."""
         while True:
@@ -130,7 +106,7 @@ class Books:
         for account in await self._accounts.in_partitions(partitions):
             members[partition_of(account.account_id)].append(account)
         for partition in partitions:
-            rebuilt = await self._rebuild(partition, heads.get(partition, Offset(0)))
+            rebuilt = await self._rebuilt(partition, heads.get(partition, Offset(0)), members[partition])
             await self._know(rebuilt.listed)
             if self._claims.get(partition) is claims[partition] is not None:
                 self._seat(members[partition], rebuilt)
@@ -167,18 +143,19 @@ class Books:
         accounts = await self._accounts.in_partitions(list(self._done))
         self._enter(accounts)
 
-    async def _rebuild(self, partition: Partition, head: Offset) -> Rebuilt:
-        rebuilt, after = Rebuilt(head), Offset(0)
-        while after < head:
-            events = await self._facts.read(partition, after, head, _PAGE)
-            rebuilt.take(events)
-            after = events[-1].offset if len(events) == _PAGE else head
-        return rebuilt
+    async def _rebuilt(self, partition: Partition, head: Offset, members: Sequence[Account]) -> Rebuilt:
+        """Where neither journal nor checkpoint reaches back far enough, nobody's positions are known."""
+        try:
+            return await rebuild(self._facts, partition, head)
+        except Forgotten as problem:
+            _log.error("books.positions_lost", partition=partition, problem=str(problem))
+            lost = UnrepresentableError(str(problem))
+            return Rebuilt(head, uncountable={each.account_id: lost for each in members})
 
     def _seat(self, members: Sequence[Account], rebuilt: Rebuilt) -> None:
         self._enter(members)
-        for body in rebuilt.listed.values():
-            self._board.listed(body)
+        for listed in rebuilt.listed.values():
+            self._board.listed(*listed)
         for (account_id, key), position in rebuilt.positions.items():
             seat = self._board.seats.get(account_id)
             if seat is None:

@@ -41,6 +41,12 @@ class Settings(BrokerSettings):
     ticks_interval_ms: int = setting(
         default=50, minimum=1, maximum=10_000, about="least time between two batches of prices from a feed"
     )
+    checkpoint_interval_s: int = setting(
+        default=900,
+        minimum=1,
+        maximum=86_400,
+        about="how often positions are kept with their place in the journal: a restart reads on from there",
+    )
     stream_batch_events: int = setting(
         default=500, minimum=1, maximum=2_000, about="most events taken from a feed at once"
     )

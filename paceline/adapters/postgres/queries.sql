@@ -9,9 +9,17 @@ ORDER BY partition FOR KEY SHARE
 
 -- name: journal_lock
 -- As `fence` for the feed, and takes the heads of its partitions, so that commit order is offset order.
-SELECT l.partition, l.epoch FROM leases l JOIN partition_heads h USING (partition)
+SELECT l.partition, l.epoch, h.pinned FROM leases l JOIN partition_heads h USING (partition)
 WHERE l.service = 'feed' AND l.partition = ANY($1::smallint[])
 ORDER BY l.partition FOR KEY SHARE OF l FOR UPDATE OF h
+
+-- name: journal_pins
+-- The epochs of accounts that were ever pinned; they cannot change while the heads of their partitions are locked.
+SELECT account_id, epoch FROM session_pins WHERE partition = ANY($1::smallint[])
+
+-- name: journal_notify
+-- Tells the owners of partitions that another wrote into them, once this transaction is committed.
+SELECT pg_notify('paceline_journal', partition::text) FROM unnest($1::smallint[]) AS p(partition)
 
 -- name: journal_append
 -- Numbers the facts that are not known yet; needs the lock above, and no identity twice in one call.
@@ -80,9 +88,93 @@ ORDER BY account_id, event_offset
 -- Makes the missing weekly partitions from a day on.
 SELECT paceline_lay_event_weeks($1, $2)
 
--- name: journal_drop_weeks
--- Drops the weeks that ended before a day.
-SELECT paceline_drop_event_weeks($1)
+-- name: journal_floor
+-- The last offset of a partition that is no longer kept.
+SELECT gone_offset FROM journal_floors WHERE partition = $1
+
+-- name: journal_floors
+-- The same of many; nothing of what never lost anything.
+SELECT partition, gone_offset FROM journal_floors WHERE partition = ANY($1::smallint[])
+
+-- name: retention_lock
+-- One replica clears the journal at a time; kept until the transaction ends.
+SELECT pg_try_advisory_xact_lock(x'6a726e6c'::int)
+
+-- name: retention_weeks
+-- The Mondays of weeks that have a table of their own or rows in the default one.
+SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS week
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'events'::regclass AND c.relname ~ '^events_[0-9]{8}$'
+UNION
+SELECT date_trunc('week', journaled_on)::date FROM events_default
+ORDER BY week
+
+-- name: retention_oldest_event
+-- The day of the oldest event that is kept.
+SELECT min(journaled_on) FROM events
+
+-- name: retention_stretches
+-- What one week holds of each partition.
+SELECT partition, min(event_offset) AS first, max(event_offset) AS last, count(*) AS count FROM events
+WHERE journaled_on >= $1::date AND journaled_on < $1::date + 7
+GROUP BY partition ORDER BY partition
+
+-- name: retention_places
+-- How far everyone is who ever kept a place in the journal.
+SELECT consumer, partition, event_offset FROM consumer_offsets
+
+-- name: retention_living
+-- What still stands on events of one week: one name of each kind.
+WITH mine AS (
+    SELECT identity FROM event_identities WHERE journaled_on >= $1::date AND journaled_on < $1::date + 7
+)
+(SELECT 'plan' AS what, p.event_identity AS name FROM plans p JOIN mine ON mine.identity = p.event_identity
+ WHERE NOT p.complete LIMIT 1)
+UNION ALL
+(SELECT 'copy order', c.copy_order_id FROM copy_orders c JOIN mine ON mine.identity = c.cause_identity
+ WHERE c.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL') LIMIT 1)
+UNION ALL
+(SELECT 'open copy', t.trade_id FROM trades t JOIN mine ON mine.identity = t.trade_id
+ WHERE t.status = 'open' AND t.subscription_id IS NOT NULL LIMIT 1)
+UNION ALL
+(SELECT 'standing order', e.order_id FROM events e
+ WHERE e.journaled_on >= $1::date AND e.journaled_on < $1::date + 7 AND e.kind = 'ORDER'
+   AND e.body ->> 'validity' IN ('GTC', 'GTD') AND e.body ->> 'status' IN ('PENDING', 'IN_TRANSIT')
+   AND NOT EXISTS (SELECT FROM events n WHERE n.account_id = e.account_id AND n.kind = 'ORDER'
+                   AND n.order_id = e.order_id AND n.event_offset > e.event_offset)
+ LIMIT 1)
+
+-- name: retention_lines
+-- Events of one week as JSON, in order of partition and offset, behind a mark. `jsonb_populate_record` of
+-- table `events` reads such a line back.
+SELECT e.partition, e.event_offset, row_to_json(e)::text AS line FROM events e
+WHERE e.journaled_on >= $1::date AND e.journaled_on < $1::date + 7 AND (e.partition, e.event_offset) > ($2, $3)
+ORDER BY e.partition, e.event_offset LIMIT $4
+
+-- name: retention_patience
+-- Whoever appends queues behind us while we wait for the table: better to try again another time.
+SET LOCAL lock_timeout = '1s'
+
+-- name: retention_drop_week
+-- One week goes, and readers behind it will be told so.
+SELECT paceline_drop_event_week($1)
+
+-- name: retention_week_gone
+-- What went, and where it is kept.
+INSERT INTO journal_weeks_gone AS g (week, events, stretches, archive, sha256) VALUES ($1, $2, $3::text::jsonb, $4, $5)
+ON CONFLICT (week) DO UPDATE SET events = g.events + excluded.events, stretches = g.stretches || excluded.stretches,
+    archive = excluded.archive, sha256 = excluded.sha256, gone_at = now()
+
+-- name: retention_forget_names
+-- Facts that no broker tells again.
+WITH gone AS (DELETE FROM event_identities WHERE journaled_on < $1 RETURNING 1) SELECT count(*) FROM gone
+
+-- name: retention_forget_dead_letters
+-- Frames that nobody asked for in so many days.
+WITH gone AS (
+    DELETE FROM dead_letters WHERE recorded_at < now() - make_interval(days => $1) RETURNING 1
+)
+SELECT count(*) FROM gone
 
 -- name: dead_letter_insert
 -- Frames nobody could use.
@@ -182,6 +274,53 @@ DELETE FROM replicas WHERE service = $1 AND owner = $2;
 -- name: replicas_forget
 -- Strikes off a replica whose beat stopped at this version.
 DELETE FROM replicas WHERE service = $1 AND owner = $2 AND version = $3;
+
+-- name: pins_prepare
+-- Lays the rows of accounts where they are missing, and marks the heads of their partitions.
+WITH laid AS (
+    INSERT INTO session_pins (account_id, partition, ttl_ms)
+    SELECT account_id, partition, $3 FROM unnest($1::text[], $2::smallint[]) AS g(account_id, partition)
+    ON CONFLICT DO NOTHING
+)
+UPDATE partition_heads SET pinned = true WHERE partition = ANY($2::smallint[]) AND NOT pinned
+
+-- name: pins_rows
+-- Every account that was ever pinned, with who holds it.
+SELECT account_id, epoch, owner, address, version, ttl_ms FROM session_pins ORDER BY account_id
+
+-- name: pins_heads
+-- Keeps everyone from journaling into the partitions of accounts until this transaction ends.
+SELECT h.partition FROM partition_heads h
+WHERE h.partition IN (SELECT partition FROM session_pins WHERE account_id = ANY($1::text[]))
+ORDER BY h.partition FOR UPDATE OF h
+
+-- name: pins_acquire
+-- Takes each row whose version is still the one seen; the heads are locked.
+UPDATE session_pins p
+SET epoch = p.epoch + 1, owner = $1, address = $2, version = p.version + 1, ttl_ms = $3,
+    acquired_at = clock_timestamp(), renewed_at = clock_timestamp()
+FROM unnest($4::text[], $5::bigint[]) AS c(account_id, version)
+WHERE p.account_id = c.account_id AND p.version = c.version
+RETURNING p.account_id, p.epoch
+
+-- name: pins_renew
+-- Moves the version of the rows that are still the owner's under the epochs he knows.
+UPDATE session_pins p SET version = p.version + 1, renewed_at = clock_timestamp()
+FROM unnest($2::text[], $3::bigint[]) AS h(account_id, epoch)
+WHERE p.account_id = h.account_id AND p.epoch = h.epoch AND p.owner = $1
+RETURNING p.account_id
+
+-- name: pins_release
+-- Gives rows back to the owners of their partitions; the heads are locked.
+UPDATE session_pins p SET epoch = p.epoch + 1, owner = NULL, address = '', version = p.version + 1
+FROM unnest($2::text[], $3::bigint[]) AS h(account_id, epoch)
+WHERE p.account_id = h.account_id AND p.epoch = h.epoch AND p.owner = $1
+
+-- name: pins_vacate
+-- Takes rows from holders who are silent, while their versions are still the ones seen; the heads are locked.
+UPDATE session_pins p SET epoch = p.epoch + 1, owner = NULL, address = '', version = p.version + 1
+FROM unnest($1::text[], $2::bigint[]) AS c(account_id, version)
+WHERE p.account_id = c.account_id AND p.version = c.version AND p.owner IS NOT NULL
 
 -- name: plan_upsert
 -- Counts what an event led to so far.
@@ -484,6 +623,10 @@ RETURNING *
 
 -- name: account_secret_set
 -- Sealed credentials of an account.
+WITH heard AS (
+    UPDATE sessions SET refresh_refused = false, version = version + 1
+    WHERE refresh_refused AND session_id IN (SELECT session_id FROM session_accounts WHERE account_id = $1)
+)
 INSERT INTO account_secrets (account_id, sealed) VALUES ($1, $2)
 ON CONFLICT (account_id) DO UPDATE SET sealed = excluded.sealed, updated_at = now()
 
@@ -552,7 +695,7 @@ WHERE m.account_id = ANY($1::text[]) ORDER BY m.account_id, g.group_id
 -- name: session_of_accounts
 -- Sessions that serve any of these accounts, each with all it serves.
 SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
-    s.last_frame_at, s.version, served.accounts
+    s.last_frame_at, s.version, s.state_since, s.failed_logins, s.login_url, served.accounts
 FROM sessions s
 JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
               FROM session_accounts WHERE session_id = s.session_id) served ON true
@@ -562,7 +705,7 @@ ORDER BY s.session_id
 -- name: session_partitions
 -- Sessions that serve an account of these partitions.
 SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
-    s.last_frame_at, s.version, served.accounts
+    s.last_frame_at, s.version, s.state_since, s.failed_logins, s.login_url, served.accounts
 FROM sessions s
 JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
               FROM session_accounts WHERE session_id = s.session_id) served ON true
@@ -573,7 +716,7 @@ ORDER BY s.session_id
 -- name: session_page
 -- Sessions by id.
 SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
-    s.last_frame_at, s.version, served.accounts
+    s.last_frame_at, s.version, s.state_since, s.failed_logins, s.login_url, served.accounts
 FROM sessions s
 JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
               FROM session_accounts WHERE session_id = s.session_id) served ON true
@@ -581,13 +724,20 @@ WHERE $1::text IS NULL OR s.session_id > $1
 ORDER BY s.session_id LIMIT $2
 
 -- name: session_states
--- New states, as far as the feed that says so still holds the partition.
+-- New states, as far as the feed that says so still has the right to journal the account.
 UPDATE sessions s SET state = c.state, reason = c.reason, connected_since = c.connected_since,
-    version = s.version + 1, updated_at = now()
-FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
-    AS c(session_id, partition, epoch, state, reason, connected_since)
-JOIN leases l ON l.service = 'feed' AND l.partition = c.partition AND l.epoch = c.epoch
-WHERE s.session_id = c.session_id
+    version = s.version + 1, updated_at = now(),
+    state_since = CASE WHEN s.state = c.state THEN s.state_since ELSE now() END,
+    login_url = CASE WHEN c.state IN ('LOGIN_NEEDED', 'SUSPENDED') THEN s.login_url ELSE '' END,
+    failed_logins = CASE WHEN c.state = 'LIVE' AND s.lived_version < s.token_version THEN 0
+                         ELSE s.failed_logins END,
+    lived_version = CASE WHEN c.state = 'LIVE' THEN s.token_version ELSE s.lived_version END
+FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[])
+    AS c(session_id, partition, epoch, pin, state, reason, connected_since)
+LEFT JOIN leases l ON l.service = 'feed' AND l.partition = c.partition
+LEFT JOIN session_pins p ON p.account_id = c.session_id
+WHERE s.session_id = c.session_id AND coalesce(p.epoch, 0) = c.pin
+  AND CASE WHEN c.epoch IS NULL THEN p.owner IS NOT NULL ELSE l.epoch = c.epoch AND p.owner IS NULL END
 RETURNING s.session_id
 
 -- name: session_frames
@@ -599,14 +749,70 @@ WHERE s.session_id = f.session_id
 -- name: session_tokens_set
 -- What a login gave.
 UPDATE sessions SET sealed_token = $2, sealed_refresh = $3, sealed_blob = $4, token_expires_at = $5,
+    token_version = token_version + 1, token_at = now(), refresh_refused = false, login_after = NULL,
+    login_failure = '',
     version = version + 1, updated_at = now()
 WHERE session_id = $1
 RETURNING session_id
 
 -- name: session_tokens_get
 -- Sealed tokens of sessions.
-SELECT session_id, sealed_token, sealed_refresh, sealed_blob, token_expires_at FROM sessions
-WHERE session_id = ANY($1::text[])
+SELECT session_id, sealed_token, sealed_refresh, sealed_blob, token_expires_at, token_version, refused_version,
+    token_at
+FROM sessions WHERE session_id = ANY($1::text[])
+
+-- name: login_standing
+-- How the logins of a session stand at this moment.
+SELECT token_version, failed_logins, login_failure,
+    sealed_token IS NOT NULL AND refused_version < token_version
+        AND (token_expires_at IS NULL OR token_expires_at > now()) AS is_usable,
+    sealed_refresh IS NOT NULL AND NOT refresh_refused AS can_renew,
+    coalesce(login_claim_until > now(), false) AS is_claimed,
+    greatest(0, extract(epoch FROM login_after - now()) * 1000)::bigint AS retry_in_ms
+FROM sessions WHERE session_id = $1
+
+-- name: login_refuse
+-- A token that the broker did not take, told once; one that never lived is a failed login.
+UPDATE sessions SET refused_version = token_version, login_failure = $3, version = version + 1,
+    failed_logins = failed_logins + (lived_version < token_version)::integer
+WHERE session_id = $1 AND token_version = $2 AND refused_version < token_version
+
+-- name: login_claim
+-- The turn to get a token newer than this one.
+UPDATE sessions SET login_claim = $3, login_claim_until = now() + make_interval(secs => $4 / 1000.0)
+WHERE session_id = $1 AND token_version = $2 AND sealed_refresh IS NOT NULL AND NOT refresh_refused
+  AND failed_logins < $5 AND coalesce(login_after <= now(), true) AND coalesce(login_claim_until <= now(), true)
+RETURNING sealed_refresh
+
+-- name: login_renewed
+-- What the turn brought. It failed before in a row all the same, until the session is live with it.
+UPDATE sessions SET sealed_token = $3, sealed_refresh = $4, sealed_blob = $5, token_expires_at = $6,
+    token_version = token_version + 1, token_at = now(), login_claim = NULL, login_claim_until = NULL,
+    login_after = NULL, login_failure = '', version = version + 1, updated_at = now()
+WHERE session_id = $1 AND login_claim = $2
+RETURNING session_id
+
+-- name: login_failed
+-- The turn ended without a token.
+UPDATE sessions SET failed_logins = failed_logins + 1, login_failure = $3, refresh_refused = $4,
+    login_after = now() + make_interval(secs => $5 / 1000.0), login_claim = NULL, login_claim_until = NULL,
+    version = version + 1, updated_at = now()
+WHERE session_id = $1 AND login_claim = $2
+
+-- name: login_release
+-- The turn ended before the broker judged anything.
+UPDATE sessions SET login_claim = NULL, login_claim_until = NULL, login_failure = $3,
+    login_after = now() + make_interval(secs => $4 / 1000.0), version = version + 1
+WHERE session_id = $1 AND login_claim = $2
+
+-- name: login_pardon
+-- A person is at it.
+UPDATE sessions SET failed_logins = 0, refresh_refused = false, login_after = NULL, version = version + 1
+WHERE session_id = $1 AND (failed_logins > 0 OR refresh_refused OR login_after IS NOT NULL)
+
+-- name: login_link
+-- Where a person logs in; wakes nobody.
+UPDATE sessions SET login_url = $2 WHERE session_id = $1
 
 -- name: session_upsert
 -- A session that shall serve several accounts.
@@ -738,11 +944,8 @@ ORDER BY audit_id DESC LIMIT $4
 SELECT account_id, taken_ns FROM baselines WHERE account_id = ANY($1::text[]);
 
 -- name: baselines_take
--- The first taking stands; nothing is answered when the lease has another epoch.
-INSERT INTO baselines (account_id, taken_ns)
-SELECT $1, $4 FROM (
-    SELECT 1 FROM leases WHERE service = 'feed' AND partition = $2 AND epoch = $3 FOR KEY SHARE
-) AS held
+-- The first taking stands; the right to journal the account was made sure of.
+INSERT INTO baselines (account_id, taken_ns) VALUES ($1, $2)
 ON CONFLICT (account_id) DO UPDATE SET taken_ns = baselines.taken_ns
 RETURNING taken_ns;
 
@@ -859,7 +1062,7 @@ ORDER BY subscription_id LIMIT $6
 -- name: view_sessions
 -- Sessions by id, filtered; those of accounts by any account they serve.
 SELECT s.session_id, s.broker, s.broker_client_id, s.state, s.reason, s.token_expires_at, s.connected_since,
-    s.last_frame_at, s.version, served.accounts
+    s.last_frame_at, s.version, s.state_since, s.failed_logins, s.login_url, served.accounts
 FROM sessions s
 JOIN LATERAL (SELECT array_agg(account_id ORDER BY account_id) AS accounts
               FROM session_accounts WHERE session_id = s.session_id) served ON true
@@ -970,6 +1173,16 @@ SELECT partition, event_offset, sequence, journaled_ns, traceparent, identity, a
 FROM events
 WHERE partition = $1 AND event_offset > $2 AND event_offset <= $3 AND kind IN ('FILL', 'POSITION')
 ORDER BY event_offset LIMIT $4;
+
+-- name: position_checkpoints_of
+-- What positions came to at the newest offset that was kept.
+SELECT partition, event_offset, body FROM position_checkpoints WHERE partition = ANY($1::smallint[])
+
+-- name: position_checkpoint_keep
+-- Forward only; the caller has fenced.
+INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1, $2, $3::text::jsonb)
+ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
+WHERE p.event_offset < excluded.event_offset
 
 -- name: sealed_accounts
 -- Sealed credentials, account by account.

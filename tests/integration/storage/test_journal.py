@@ -144,27 +144,8 @@ def neighbour_of(account: AccountId) -> AccountId:
     return next(name for name in names if partition_of(name) == partition_of(account))
 
 
-async def test_weeks_are_laid_ahead_and_dropped_when_they_are_past(database: Database) -> None:
+async def test_weeks_are_laid_ahead(database: Database) -> None:
     journal = PostgresJournal(database)
-    epoch = await own(database, "feed", [HOME])
-    fact = a_fill()
-    await journal.append(HOME, epoch, [fact])
     today = datetime.now(UTC).date()
     assert await journal.lay_weeks(today, 6) == 0
     assert await journal.lay_weeks(today + timedelta(weeks=6), 2) == 2
-    assert await journal.drop_before(today) == 0
-    assert len(await journal.read(HOME, Offset(0), 10)) == 1
-    assert await journal.drop_before(today + timedelta(weeks=2)) == 2
-    assert await journal.read(HOME, Offset(0), 10) == []
-    assert numbers((await journal.append(HOME, epoch, [a_fill()])).events) == [(2, 2)]
-    assert await database.value("SELECT count(*) FROM events_default") == 1
-
-
-async def test_a_known_fact_stays_known_while_its_week_is_fresh(database: Database) -> None:
-    journal = PostgresJournal(database)
-    epoch = await own(database, "feed", [HOME])
-    fact = a_fill()
-    await journal.append(HOME, epoch, [fact])
-    await database.execute("UPDATE event_identities SET journaled_on = journaled_on - 10")
-    await journal.drop_before(datetime.now(UTC).date() - timedelta(days=3))
-    assert (await journal.append(HOME, epoch, [fact])).events == ()

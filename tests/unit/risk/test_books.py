@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from paceline.domain.account import Account, AccountState
-from paceline.domain.errors import Unavailable
+from paceline.domain.errors import Forgotten, Unavailable
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import AccountId, Epoch, EventIdentity, InstrumentId, Offset, Partition
 from paceline.domain.instrument import Instrument
@@ -18,6 +18,7 @@ from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
 from paceline.ports.accounts import Accounts
 from paceline.ports.instruments import Instruments
+from paceline.ports.position_facts import Checkpoint, Taken
 from services.risk.board import Board
 from services.risk.books import Books
 from tests.fakes.clock import FakeClock
@@ -66,15 +67,24 @@ class Facts:
         self.journal = journal
         self.meanwhile: list[Fact] = []
         self.reads = 0
+        self.floor = 0
 
     async def read(self, partition: Partition, after: Offset, up_to: Offset, limit: int) -> Sequence[Event]:
         self.reads += 1
+        if after < self.floor:
+            raise Forgotten(f"kept from {self.floor + 1} on")
         if self.meanwhile:
             await self.journal.append(partition, Epoch(1), self.meanwhile)
             self.meanwhile = []
         events = await self.journal.read(partition, after, 10_000)
         kinds = (EventKind.FILL, EventKind.POSITION)
         return [each for each in events if each.offset <= up_to and each.fact.kind in kinds][:limit]
+
+    async def checkpoints(self, _partitions: Sequence[Partition]) -> Mapping[Partition, Checkpoint]:
+        return {}
+
+    async def keep(self, taken: Taken) -> None:
+        raise AssertionError(f"books keep nothing: {taken}")
 
 
 class Stage:
@@ -271,6 +281,16 @@ async def test_what_the_journal_cannot_be_counted_from_marks_its_account() -> No
     stage.books.want([HOME])
     await stage.books.load([HOME])
     assert stage.board.accounts.broken[stage.board.seats[ME.account_id].row]
+
+
+async def test_a_journal_that_no_longer_reaches_back_leaves_everyone_marked() -> None:
+    stage = Stage()
+    await stage.journaled(bought(1), bought(2))
+    stage.facts.floor = 1
+    stage.books.want([HOME])
+    await stage.books.load([HOME])
+    assert stage.board.accounts.broken[stage.board.seats[ME.account_id].row]
+    assert (stage.followed, stage.books.done()) == ({HOME: 2}, {HOME: 2})
 
 
 def test_a_listed_instrument_has_what_is_asked_of_it() -> None:

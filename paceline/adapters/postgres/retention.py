@@ -1,0 +1,97 @@
+"""Old weeks of the journal in PostgreSQL: one transaction and one advisory lock for each that goes."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import date
+
+from paceline.adapters.postgres.database import Database, Transaction
+from paceline.adapters.postgres.queries import sql
+from paceline.domain.errors import Unavailable
+from paceline.domain.ids import Offset, Partition
+from paceline.domain.retention import Stretch
+from paceline.ports.retention import Archived
+
+_LOCK = sql("retention_lock")
+_WEEKS = sql("retention_weeks")
+_OLDEST = sql("retention_oldest_event")
+_STRETCHES = sql("retention_stretches")
+_PLACES = sql("retention_places")
+_LIVING = sql("retention_living")
+_LINES = sql("retention_lines")
+_PATIENCE = sql("retention_patience")
+_DROP = sql("retention_drop_week")
+_GONE = sql("retention_week_gone")
+_NAMES = sql("retention_forget_names")
+_DEAD_LETTERS = sql("retention_forget_dead_letters")
+
+
+class PostgresRetention:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def weeks(self) -> Sequence[date]:
+        return [row["week"] for row in await self._database.fetch(_WEEKS)]
+
+    @asynccontextmanager
+    async def removal(self, week: date) -> AsyncIterator["PostgresRemoval"]:
+        async with self._database.transaction() as transaction:
+            if not await transaction.value(_LOCK):
+                raise Unavailable("another replica is clearing the journal")
+            yield PostgresRemoval(transaction, week)
+
+    async def oldest_event(self) -> date | None:
+        day: date | None = await self._database.value(_OLDEST)
+        return day
+
+    async def forget_names(self, before: date) -> int:
+        return int(await self._database.value(_NAMES, before))
+
+    async def forget_dead_letters(self, kept_days: int) -> int:
+        return int(await self._database.value(_DEAD_LETTERS, kept_days))
+
+
+class PostgresRemoval:
+    def __init__(self, transaction: Transaction, week: date) -> None:
+        self._transaction = transaction
+        self._week = week
+
+    async def stretches(self) -> Sequence[Stretch]:
+        rows = await self._transaction.fetch(_STRETCHES, self._week)
+        return [
+            Stretch(Partition(row["partition"]), Offset(row["first"]), Offset(row["last"]), row["count"])
+            for row in rows
+        ]
+
+    async def places(self) -> Mapping[str, Mapping[Partition, Offset]]:
+        found: dict[str, dict[Partition, Offset]] = {}
+        for row in await self._transaction.fetch(_PLACES):
+            places = found.setdefault(row["consumer"], {})
+            places[Partition(row["partition"])] = Offset(row["event_offset"])
+        return found
+
+    async def living(self) -> Sequence[str]:
+        return [f"{row['what']} {row['name']}" for row in await self._transaction.fetch(_LIVING, self._week)]
+
+    async def lines(self, page: int) -> AsyncIterator[Sequence[str]]:
+        partition, offset = -1, 0
+        while True:
+            rows = await self._transaction.fetch(_LINES, self._week, partition, offset, page)
+            if rows:
+                partition, offset = rows[-1]["partition"], rows[-1]["event_offset"]
+                yield [row["line"] for row in rows]
+            if len(rows) < page:
+                return
+
+    async def remove(self, stretches: Sequence[Stretch], archived: Archived | None) -> None:
+        await self._transaction.execute(_PATIENCE)
+        await self._transaction.execute(_DROP, self._week)
+        await self._transaction.execute(
+            _GONE,
+            self._week,
+            sum(each.count for each in stretches),
+            json.dumps([asdict(each) for each in stretches]),
+            archived.file if archived else None,
+            archived.sha256 if archived else None,
+        )
