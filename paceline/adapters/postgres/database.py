@@ -15,6 +15,7 @@ _GONE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # used between the server's farewell and the end of the connection
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )

@@ -1,6 +1,8 @@
 """PostgreSQL's failures become Paceline's own here; decimals and documents come back as they went."""
 
 import asyncio
+import threading
+from contextlib import suppress
 from decimal import Decimal
 
 import asyncpg
@@ -30,6 +32,34 @@ async def test_a_connection_lost_in_a_transaction_is_unavailable_and_replaced(da
         async with database.transaction() as transaction:
             await transaction.value("SELECT pg_terminate_backend(pg_backend_pid())")
     await database.ready()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_that_was_ended_while_nobody_looked_is_unavailable(
+    postgres_url: str, turns: int
+) -> None:
+    """However far the loop came with the farewell when the next query is asked."""
+    options = PoolOptions(min_size=1, max_size=1, application_name=f"ended-{turns}")
+    database = await open_database(postgres_url, options)
+    await database.ready()
+    elsewhere = threading.Thread(target=asyncio.run, args=(_end(postgres_url, options.application_name),))
+    elsewhere.start()
+    elsewhere.join()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    with suppress(Unavailable):
+        await database.ready()
+    await database.ready()
+    await database.close()
+
+
+async def _end(url: str, application: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1",
+        application,
+    )
+    await connection.close()
 
 
 async def test_two_that_wait_for_each_other_are_told_to_try_again(database: Database) -> None:
