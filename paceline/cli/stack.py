@@ -39,9 +39,7 @@ _PROBLEMS = (EmbeddedPostgresError, EmbeddedRedisError, DirectoryInUseError, Mig
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """`replicas` of each service, or of those that `only` names; `data` keeps stores and keys; `environment` wins
-    over the shell's.
-    """
+    """`replicas` of each service; `data` keeps stores and keys; `environment` wins over the shell's."""
 
     replicas: int = 1
     seed: int = 1

@@ -29,6 +29,12 @@ class Control:
     async def post(self, path: str, body: Mapping[str, object]) -> Any:
         return await self._ask("POST", path, json=body)
 
+    async def delete(self, path: str) -> Any:
+        return await self._ask("DELETE", path)
+
+    async def patch(self, path: str, body: Mapping[str, object]) -> Any:
+        return await self._ask("PATCH", path, json=body)
+
     async def get(self, path: str, **query: str) -> Any:
         return await self._ask("GET", path, params=query)
 

@@ -83,12 +83,13 @@ class Day:
         open_: list[str] = []
         try:
             async with asyncio.timeout(within_s):
-                while open_ := await self._open():  # noqa: ASYNC110 - asked over the wire
+                while open_ := await self.open_orders():  # noqa: ASYNC110 - asked over the wire
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise TimeoutError(f"copy orders stay open, first {open_[:3]}") from None
 
-    async def _open(self) -> list[str]:
+    async def open_orders(self) -> list[str]:
+        """Those that have not ended, a few of them, each in words."""
         request = query_pb2.ListCopyOrdersRequest(
             filter=copy_order_pb2.CopyOrderFilter(statuses=_OPEN), page_size=10
         )
@@ -113,7 +114,7 @@ class Day:
             if now - began >= _STEP_S:
                 return seen, seen_at
             if now - max(seen_at, asked_at) >= _QUIET_S:
-                if await self._decided(fill) and not await self._open():
+                if await self._decided(fill) and not await self.open_orders():
                     return max(seen, await self._count()), seen_at
                 asked_at = time.monotonic()
 

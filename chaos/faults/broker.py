@@ -1,0 +1,92 @@
+"""What the broker does to its clients, switched on at its control door and counted by it."""
+
+from random import Random
+
+from chaos.faults.fault import CERTAIN, End, Fault, nothing_to_end
+from chaos.stage import Stage
+
+_BOOKS = ["orders", "tradebook", "positions", "profile"]
+_SHARE = 0.2
+
+
+def chosen(stage: Stage, random: Random, share: float = _SHARE) -> list[str]:
+    """Some of the clients, the same for the same seed."""
+    return sorted(random.sample(stage.clients, max(1, round(len(stage.clients) * share))))
+
+
+def rule(
+    kind: str, lasts_s: tuple[float, float], *, cut: bool = False, share: float = _SHARE, **options: object
+) -> Fault:
+    """A standing rule for some clients; `cut` breaks their sockets too, so that they come and meet it."""
+
+    async def begin(stage: Stage, random: Random, lasts: float) -> End:
+        clients = chosen(stage, random, share)
+        stage.note(kind, clients=clients, lasts_s=lasts)
+        made = await stage.control.post("/faults", {"kind": kind, "accounts": clients, **options})
+        if cut:
+            await stage.control.post("/sockets/cut", {"client_ids": clients})
+
+        async def end() -> None:
+            await stage.control.delete(f"/faults/{made['id']}")
+
+        return end
+
+    return Fault(kind, kind, lasts_s, begin)
+
+
+async def _refuse(stage: Stage, random: Random, lasts: float) -> End:
+    """New connections are reset; those that live are cut, so that they come again."""
+    clients = chosen(stage, random)
+    stage.note("refuse", clients=clients, lasts_s=lasts)
+    made = await stage.control.post("/faults", {"kind": "refuse"})
+    await stage.control.post("/sockets/cut", {"client_ids": clients})
+
+    async def end() -> None:
+        await stage.control.delete(f"/faults/{made['id']}")
+
+    return end
+
+
+async def _close_listener(stage: Stage, random: Random, lasts: float) -> End:
+    clients = chosen(stage, random)
+    stage.note("listener_closed", clients=clients, lasts_s=lasts)
+    await stage.control.post("/listener", {"open": False})
+    await stage.control.post("/sockets/cut", {"client_ids": clients})
+
+    async def end() -> None:
+        await stage.control.post("/listener", {"open": True})
+
+    return end
+
+
+async def _cut(stage: Stage, random: Random, _lasts: float) -> End:
+    clients = chosen(stage, random)
+    stage.note("ws_cut", clients=clients)
+    await stage.control.post("/sockets/cut", {"client_ids": clients})
+    return nothing_to_end
+
+
+async def _expire(stage: Stage, random: Random, _lasts: float) -> End:
+    clients = chosen(stage, random, 0.1)
+    stage.note("tokens_expired", clients=clients)
+    await stage.control.post("/tokens/expire", {"client_ids": clients})
+    return nothing_to_end
+
+
+_AT_ONCE = (0.0, 0.0)
+
+FREEZE = rule("ws_freeze", (4.0, 14.0))
+"""Some thaw before anyone noticed, and what was lost meanwhile is for the books to tell."""
+SLOW_HANDSHAKE = rule("ws_slow_handshake", (2.0, 5.0), cut=True, ms=1_500)
+HANDSHAKE_403 = rule("ws_403", (0.3, 1.5), cut=True, share=0.1)
+LOSE = rule("frame_lose", (3.0, 10.0), probability=0.2)
+LOSE_TRADE = rule("trade_frame_lose", (3.0, 10.0), probability=0.3)
+DUPLICATE = rule("frame_duplicate", (3.0, 10.0), probability=0.3)
+REORDER = rule("frame_reorder", (3.0, 10.0), probability=0.5)
+LAG = rule("books_lag", (5.0, 10.0), share=0.5, ms=1_500, calls=["orders", "tradebook"])
+BOOKS_5XX = rule("server_5xx", (3.0, 8.0), calls=_BOOKS, probability=0.5)
+BOOKS_429 = rule("rate_429", (3.0, 8.0), calls=_BOOKS, probability=0.3)
+CUT = Fault("ws_cut", "ws_cut", _AT_ONCE, _cut, CERTAIN)
+EXPIRE = Fault("tokens_expired", "tokens_expired", _AT_ONCE, _expire, CERTAIN)
+REFUSE = Fault("refuse", "door", (0.5, 3.0), _refuse, CERTAIN)
+CLOSED = Fault("listener_closed", "door", (0.5, 3.0), _close_listener, CERTAIN)

@@ -1,0 +1,1 @@
+"""The feed under fire: many leaders, every fault of their sockets and books, and the journal judged."""

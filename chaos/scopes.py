@@ -1,0 +1,60 @@
+"""The scopes there are."""
+
+from chaos.copy.load import CopyLoad
+from chaos.faults import broker, stores
+from chaos.faults.processes import kill, stop_longer_than
+from chaos.feed.load import LeadersLoad
+from chaos.scope import Scope
+
+_LEASE_MS = 3_000
+QUICK = {
+    "PACELINE_LEASE_TTL_MS": str(_LEASE_MS),
+    "PACELINE_LEASE_BEAT_MS": "600",
+    "PACELINE_BROKER_REQUEST_MAX_MS": "1500",
+    "PACELINE_BROKER_READ_TIMEOUT_MS": "1500",
+    "PACELINE_BROKER_CONNECT_TIMEOUT_MS": "500",
+    "PACELINE_SETTLE_MS": "500",
+    "PACELINE_PONG_TIMEOUT_MS": "2000",
+    "PACELINE_RECONNECT_LONGEST_MS": "2000",
+    "PACELINE_TRADES_SETTLE_MS": "500",
+    "PACELINE_BACKSTOP_INTERVAL_S": "5",
+}
+"""Everything that waits waits shorter, so that minutes hold what would be hours of a day."""
+
+FEED = Scope(
+    name="feed",
+    services={"feed": 2, "gateway": 1},
+    environment=QUICK,
+    faults=(
+        kill("feed"),
+        stop_longer_than("feed", _LEASE_MS / 1000),
+        broker.FREEZE,
+        broker.CUT,
+        broker.SLOW_HANDSHAKE,
+        broker.HANDSHAKE_403,
+        broker.LOSE,
+        broker.LOSE_TRADE,
+        broker.DUPLICATE,
+        broker.REORDER,
+        broker.LAG,
+        broker.EXPIRE,
+        broker.BOOKS_5XX,
+        broker.BOOKS_429,
+        broker.REFUSE,
+        broker.CLOSED,
+        stores.POSTGRES,
+        stores.REDIS_RESTART,
+        stores.REDIS_FLUSH,
+    ),
+    load=LeadersLoad,
+    load_a_minute=500,
+)
+COPY = Scope(
+    name="copy",
+    services={"feed": 2, "replicator": 2, "executor": 2, "risk": 1, "gateway": 1},
+    environment=QUICK,
+    faults=(kill("feed", "replicator", "executor", often=48),),
+    load=CopyLoad,
+    load_a_minute=500,
+)
+SCOPES = {scope.name: scope for scope in (FEED, COPY)}
