@@ -19,6 +19,7 @@ RUN uv sync --locked --no-dev --no-install-project
 COPY paceline paceline
 COPY services services
 COPY simulator simulator
+COPY benchmarks benchmarks
 RUN uv sync --locked --no-dev --no-editable
 
 # Runs with a read-only root: bytecode is compiled above, and only /tmp is written to.

@@ -59,7 +59,7 @@ oracle: setup ## The vendor's own SDK, in an environment of its own, against the
 	@$(BIN)/pytest -q -n 2 tests/oracle
 
 bench: setup ## What the parts cost on this machine, as JSON and as a table
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/paceline bench
 
 chaos: setup ## Kill, cut and restart while trading; judged by the simulator's books
 	@$(BIN)/pytest -q tests/chaos

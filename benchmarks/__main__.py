@@ -1,88 +1,138 @@
-"""What Paceline and its parts cost on this machine, each beside its lower bound.
-
-python -m benchmarks                     # all of them, as a table
-python -m benchmarks fanout --followers 1000 --json fanout.json
-python -m benchmarks plan journal --json -
-"""
+"""What Paceline and its parts cost on this machine, each beside its lower bound in one run."""
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import fanout, parts, risk_pass
+from benchmarks import fanout, feed, journal, options, plan, risk_pass, simulated
+from benchmarks.options import ROUNDS, SEED, Option
 from benchmarks.report import Result
 from paceline.cli.output import STDOUT, write_json
 
 _UNMEASURED = 1
+_INTERRUPTED = 130
+_EXAMPLES = """examples:
+  paceline bench                                   all of them, as a table
+  paceline bench feed --sessions 1000 --json feed.json
+  paceline bench plan journal --json -             nothing but JSON on standard output
+"""
 
 
-def risk(rounds: int, seed: int) -> Result:
-    """As `benchmarks.risk_pass`, in the common form."""
-    document = asyncio.run(risk_pass.run((10_000, 100_000), 10, rounds, seed))
-    passes = {accounts: times["p50"] for accounts, times in document["figures"]["pass_ms"].items()}
-    bare = {accounts: times["p50"] for accounts, times in document["lower_bound"]["bare_ms"].items()}
-    return Result(
-        name=document["name"],
-        seed=seed,
-        rounds=rounds,
-        figures=document["figures"],
-        lower_bound=document["lower_bound"],
-        ratio=document["ratio"],
-        bar=document["bar"],
-        met=document["met"],
-        headline=", ".join(f"{int(accounts):,} accounts {took:.1f} ms" for accounts, took in passes.items()),
-        floor="arithmetic " + ", ".join(f"{took:.1f} ms" for took in bare.values()),
-    )
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    about: str
+    takes: Sequence[Option]
+    run: Callable[[Mapping[str, Any]], Result]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    asked = parser.parse_args(arguments)
-    if unknown := set(asked.names) - _BENCHMARKS.keys():
-        parser.error(
-            f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(_BENCHMARKS)}"
-        )
-    console = Console(stderr=asked.json == STDOUT, highlight=False)
-    results = []
-    for name in asked.names or _BENCHMARKS:
-        console.print(f"[dim]·[/dim] measuring {name}")
-        try:
-            results.append(_BENCHMARKS[name](asked))
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the other figures are still wanted
-            console.print(f"[red]{name} could not be measured: {type(problem).__name__}: {problem}[/red]")
-    console.print(_table(results))
-    documents = [result.as_json() for result in results]
-    write_json(asked.json, documents[0] if len(documents) == 1 else {"benchmarks": documents})
-    return 0 if len(results) == len(asked.names or _BENCHMARKS) else _UNMEASURED
-
-
-_BENCHMARKS: dict[str, Callable[[Any], Result]] = {
-    "fanout": lambda asked: fanout.run(asked.followers, asked.rounds, asked.seed),
-    "plan": lambda asked: parts.plan(1_000, asked.rounds, asked.seed),
-    "journal": lambda asked: parts.journal(asked.rounds, asked.seed),
-    "risk-pass": lambda asked: risk(asked.rounds, asked.seed),
-    "simulator": lambda asked: parts.simulator(asked.seconds, asked.seed),
+BENCHMARKS = {
+    "fanout": Benchmark(
+        "a leader's fill to the last of his followers' orders",
+        (options.FOLLOWERS, ROUNDS),
+        lambda given: fanout.run(given["followers"], given["rounds"], given["seed"]),
+    ),
+    "feed": Benchmark(
+        "one feed process: sessions live, events a second, recovery, memory",
+        (options.SESSIONS, options.LOAD),
+        lambda given: feed.run(given["sessions"], given["seconds"], given["seed"]),
+    ),
+    "plan": Benchmark(
+        "deciding for every subscription",
+        (options.SUBSCRIPTIONS, ROUNDS),
+        lambda given: plan.run(given["subscriptions"], given["rounds"], given["seed"]),
+    ),
+    "journal": Benchmark(
+        "events in group commits", (ROUNDS,), lambda given: journal.run(given["rounds"], given["seed"])
+    ),
+    "risk-pass": Benchmark(
+        "re-pricing everyone",
+        (options.ACCOUNTS, options.POSITIONS, ROUNDS),
+        lambda given: risk_pass.run(given["accounts"], given["positions"], given["rounds"], given["seed"]),
+    ),
+    "simulator": Benchmark(
+        "the broker that everything is measured against",
+        (options.LOAD,),
+        lambda given: simulated.run(given["seconds"], given["seed"]),
+    ),
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when everything asked for was measured, met or not; 1 when not; 2 for what cannot be asked."""
+    names, given, json_file = _asked(arguments)
+    console = Console(stderr=json_file == STDOUT, highlight=False)
+    results = []
+    for name in names:
+        console.print(f"[dim]·[/dim] measuring {name}")
+        try:
+            results.append(BENCHMARKS[name].run(given))
+        except KeyboardInterrupt:
+            console.print("[dim]·[/dim] ended before it was measured")
+            return _INTERRUPTED
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the other figures are still wanted
+            words = escape(f"{type(problem).__name__}: {problem}")
+            console.print(f"[red]{name} could not be measured: {words}[/red]")
+    if results:
+        console.print(_table(results))
+    documents = [result.as_json() for result in results]
+    if len(names) == 1 and documents:
+        write_json(json_file, documents[0])
+    elif documents:
+        write_json(json_file, {"benchmarks": documents})
+    return 0 if len(results) == len(names) else _UNMEASURED
+
+
+def _asked(arguments: Sequence[str] | None) -> tuple[list[str], dict[str, Any], str | None]:
+    """Names, the value of every option, and where the JSON goes; what makes no sense ends the program."""
+    parser = _parser()
+    asked = vars(parser.parse_args(arguments))
+    names = list(dict.fromkeys(asked.pop("names"))) or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    json_file = asked.pop("json")
+    taken = {option.name for name in names for option in BENCHMARKS[name].takes} | {SEED.name}
+    if stray := [name for name, value in asked.items() if value is not None and name not in taken]:
+        parser.error(f"--{stray[0]} is no option of {', '.join(names)}")
+    given = {option.name: asked[option.name] for option in _all_options()}
+    defaults = {option.name: option.default for option in _all_options()}
+    return (
+        names,
+        {name: defaults[name] if value is None else value for name, value in given.items()},
+        json_file,
     )
-    names = ", ".join(_BENCHMARKS)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{names}; all of them by default")
-    parser.add_argument("--followers", type=int, default=200, help="of the fan-out")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of load on the simulator")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--json", help="write the results there; - is standard output, and nothing else is")
+
+
+def _all_options() -> list[Option]:
+    found = {option.name: option for each in BENCHMARKS.values() for option in each.takes}
+    return [*found.values(), SEED]
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, BENCHMARKS))
+    listed = "\n".join(f"  {name:<{width}}  {each.about}" for name, each in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="paceline bench",
+        usage="paceline bench [NAME ...] [options]",
+        description=f"{__doc__}\n\nnames (all of them by default):\n{listed}",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="as above")
+    for option in _all_options():
+        who = [name for name, each in BENCHMARKS.items() if option in each.takes] or ["all"]
+        shown = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
+        words = f"{option.about} ({', '.join(who)}; {shown})"
+        parser.add_argument(option.flag, type=option.read, metavar="N", help=words)
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the results there; - is standard output, and nothing else is"
+    )
     return parser
 
 

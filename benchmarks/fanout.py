@@ -9,10 +9,8 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,6 +18,7 @@ import aiohttp
 import grpc
 import uvloop
 
+from benchmarks.cost import cpu_s
 from benchmarks.report import Result, spread
 from paceline.cli.demo.books import Books
 from paceline.cli.demo.control import Control
@@ -95,9 +94,9 @@ async def _measured(stack: Stack, followers: int, rounds: int, seed: int) -> Res
         for number in range(rounds):
             side = 1 if number % 2 == 0 else -1
             await asyncio.sleep(_PAUSE_S)
-            before_s = _cpu_s()
+            before_s = _stack_cpu_s()
             await day.trade(number, Step(SYMBOL, side, QUANTITY))
-            cpu_s += _cpu_s() - before_s
+            cpu_s += _stack_cpu_s() - before_s
             await asyncio.sleep(_PAUSE_S)
             await bare.place_all(side)
         evidence = await Books(channel, control, people).evidence(rounds + 2, seed)
@@ -164,24 +163,9 @@ def _order(side: int) -> dict[str, Any]:
     }
 
 
-def _cpu_s() -> float:
+def _stack_cpu_s() -> float:
     """Of all our descendants: the stack."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    rows = dict(_processes())
-    ours = {os.getpid()}
-    while more := {pid for pid, (parent, _) in rows.items() if parent in ours} - ours:
-        ours |= more
-    return sum(spent for pid, (_, spent) in rows.items() if pid in ours - {os.getpid()}) / ticks
-
-
-def _processes() -> list[tuple[int, tuple[int, int]]]:
-    found = []
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            with suppress(OSError):
-                fields = (each / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-                found.append((int(each.name), (int(fields[1]), int(fields[11]) + int(fields[12]))))
-    return found
+    return cpu_s(os.getpid()) - time.process_time()
 
 
 def _nobody(_words: str) -> None:

@@ -5,11 +5,10 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from benchmarks.risk_pass import machine
-
-_VERSIONS = ("paceline", "aiohttp", "asyncpg", "grpcio", "redis", "uvloop")
+_VERSIONS = ("paceline", "aiohttp", "asyncpg", "grpcio", "numpy", "redis", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +30,19 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         document = asdict(self)
         del document["headline"], document["floor"]
-        return {**document, "machine": machine_now(), "versions": versions()}
+        return {**document, "machine": machine(), "versions": versions()}
 
 
-def machine_now() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """The machine, and how busy others kept it."""
-    return {**machine(), "load_1m": round(os.getloadavg()[0], 2)}
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "load_1m": round(os.getloadavg()[0], 2),
+    }
 
 
 def versions() -> dict[str, str]:

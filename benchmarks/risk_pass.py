@@ -1,28 +1,21 @@
 """One full re-pricing of everyone, published as one packed value a partition.
 
-    python -m benchmarks.risk_pass --accounts 10000,100000 --positions 10 --json -
-
 Every price moves before every round. Timed is what a pass does: reckon, pack, and hand to a real Redis. The
 lower bound is the bare arithmetic on columns already in order, and the same bytes to that Redis as one value.
 """
 
-import argparse
 import asyncio
-import json
-import platform
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from redis.asyncio import Redis
 
+from benchmarks.report import Result
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.redis.connection import open_redis
 from paceline.adapters.redis.portfolios import RedisPortfolios
@@ -150,17 +143,10 @@ def bare_pass(board: Board) -> Callable[[], object]:
     return reckon
 
 
-def machine() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": len(names),
-        "system": platform.platform(),
-    }
-
-
-async def run(counts: Sequence[int], positions: int, rounds: int, seed: int) -> dict[str, Any]:
+async def measured(
+    counts: Sequence[int], positions: int, rounds: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Milliseconds of each part by number of accounts."""
     figures: dict[str, dict[str, Any]] = {}
     with EmbeddedRedis() as server:
         redis = open_redis(server.url, timeout_s=10)
@@ -170,43 +156,22 @@ async def run(counts: Sequence[int], positions: int, rounds: int, seed: int) -> 
             for part, taken in times.figures().items():
                 figures.setdefault(part, {})[str(accounts)] = taken
         await redis.aclose()
-    lower = figures.pop("bare_ms")
-    passes = figures["pass_ms"]
+    return figures
+
+
+def run(counts: Sequence[int], positions: int, rounds: int, seed: int) -> Result:
+    figures = asyncio.run(measured(counts, positions, rounds, seed))
+    bare, passes = figures.pop("bare_ms"), figures["pass_ms"]
     bars = {str(accounts): BARS_MS[accounts] for accounts in counts if accounts in BARS_MS}
-    return {
-        "name": "risk-pass",
-        "seed": seed,
-        "machine": machine(),
-        "versions": {
-            "python": platform.python_version(),
-            **{each: version(each) for each in ("paceline", "numpy", "redis")},
-        },
-        "rounds": rounds,
-        "figures": figures,
-        "lower_bound": {"bare_ms": lower},
-        "ratio": {each: round(passes[each]["p50"] / lower[each]["p50"], 2) for each in passes},
-        "bar": {"pass_ms": bars},
-        "met": all(passes[each]["p50"] <= bar for each, bar in bars.items()),
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    return Result(
+        name="risk-pass",
+        seed=seed,
+        rounds=rounds,
+        figures={"positions": positions, **figures},
+        lower_bound={"bare_ms": bare},
+        ratio={each: round(passes[each]["p50"] / bare[each]["p50"], 2) for each in passes},
+        bar={"pass_ms": bars},
+        met=all(passes[each]["p50"] <= bar for each, bar in bars.items()) if bars else None,
+        headline=", ".join(f"{int(each):,} accounts {took['p50']:.1f} ms" for each, took in passes.items()),
+        floor="arithmetic " + ", ".join(f"{took['p50']:.1f} ms" for took in bare.values()),
     )
-    parser.add_argument("--accounts", default="10000,100000", help="how many, separated by commas")
-    parser.add_argument("--positions", type=int, default=10, help="of each account")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--json", default="-", help="a file, or - for standard output")
-    asked = parser.parse_args()
-    counts = [int(each) for each in asked.accounts.split(",")]
-    text = json.dumps(asyncio.run(run(counts, asked.positions, asked.rounds, asked.seed)), indent=2) + "\n"
-    if asked.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(asked.json).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

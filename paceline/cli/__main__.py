@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from paceline.cli import ports as default_ports
 from paceline.cli import sealing
+from paceline.cli.bench import become_bench
 from paceline.cli.demo.run import DemoError, DemoOptions, run_demo
 from paceline.cli.demo.show import Screen
 from paceline.cli.ending import Ended, end_on_signals
@@ -153,6 +154,16 @@ def migrate(
         typer.echo(f"the schema stays as it is: {problem}", err=True)
         raise typer.Exit(_FAILED) from None
     typer.echo(f"{before or 'empty'} → {after or 'empty'}")
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog=_examples("paceline bench feed --sessions 1000 --json -", "paceline bench --help"),
+)
+def bench(context: typer.Context) -> None:
+    """Measure what Paceline costs on this machine, beside its lower bounds; `--help` lists the names."""
+    become_bench(context.args)
 
 
 @app.command(epilog=_examples("paceline version"))

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("paceline", "services", "simulator")
+PACKAGES = ("paceline", "services", "simulator", "benchmarks")
 
 PLANTED = [
     ("services/feed/planted.py", "import services.executor\n", "No service imports another"),
     ("paceline/domain/planted.py", "import asyncio\n", "The domain knows nothing"),
+    ("paceline/cli/planted.py", "import benchmarks.feed\n", "Nothing that runs stands on"),
+    ("benchmarks/planted.py", "import simulator.bench\n", "The platform knows nothing"),
     ("simulator/planted.py", "import paceline.domain.money\n", "The simulator knows nothing"),
     ("services/risk/planted.py", "import paceline.adapters.redis.keys\n", "Only composition roots"),
     ("paceline/domain/planted.py", "import paceline.ports.clock\n", "The floors of the house"),
