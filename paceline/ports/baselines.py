@@ -4,20 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from paceline.domain.event import Fact
-from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.ids import AccountId
+from paceline.domain.tracking import Baseline
+from paceline.ports.leases import Tenure
 
 
 class Baselines(Protocol):
-    async def of(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, int]:
+    async def of(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, Baseline]:
         """Those that were ever taken."""
         ...
 
     async def take(
         self,
         account_id: AccountId,
-        partition: Partition,
-        epoch: Epoch,
-        taken_ns: int,
+        tenure: Tenure,
+        taken: Baseline,
         held: Sequence[Fact],
     ) -> bool:
         """Once and for ever, journaled with what was held, or neither. False when one stands already: then

@@ -1,7 +1,7 @@
 """What happened, numbered without holes: the one place where a leader event becomes true."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
@@ -17,11 +17,13 @@ class Append:
     """Facts of one partition, in the order they shall be numbered; their accounts all hash to it."""
 
     partition: Partition
-    epoch: Epoch
-    """Of the lease of service `feed`."""
+    epoch: Epoch | None
+    """Of the lease of service `feed`; None is who writes by the pins of the accounts alone."""
     facts: Sequence[Fact]
     traceparents: Sequence[str] = ()
     """One per fact; none at all when there are no traces."""
+    pins: Mapping[AccountId, Epoch] = field(default_factory=dict)
+    """The epochs of those accounts that were ever pinned, as the writer knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Appended:
     partition: Partition
     events: tuple[Event, ...]
     known: frozenset[EventIdentity]
+    refused: frozenset[AccountId] = frozenset()
+    """Of these nothing was written: the epochs of their pins are others than the writer knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,15 @@ class Journal(Protocol):
     async def append(
         self, partition: Partition, epoch: Epoch, facts: Sequence[Fact], traceparents: Sequence[str] = ()
     ) -> Appended:
-        """Durable on return. Raises `NotOwner` when the lease has another epoch, and then writes nothing."""
+        """Durable on return. Raises `NotOwner` when the lease has another epoch, or an account is pinned, and
+        then writes nothing.
+        """
         ...
 
     async def append_many(self, batches: Sequence[Append]) -> Sequence[Appended | NotOwner]:
-        """One commit for many partitions (each at most once); a stale one is refused alone. In order of
-        asking.
+        """One commit for many partitions (each at most once); a stale one is refused alone, and so is an
+        account whose pin changed hands. In order of asking. Who writes without the partition's lease
+        wakes the listeners of `paceline_journal`.
 
         After `Unavailable` it may have been committed: append the same facts again, then read what others
         missed.
@@ -66,7 +73,9 @@ class Journal(Protocol):
         ...
 
     async def read(self, partition: Partition, after: Offset, limit: int) -> Sequence[Event]:
-        """Events with an offset greater than `after`, in order; 0 is from the beginning that is kept."""
+        """Events with an offset greater than `after`, in order. Raises `Forgotten` where the next one is
+        no longer kept, and names the first that is.
+        """
         ...
 
     async def heads(self, partitions: Iterable[Partition]) -> Mapping[Partition, Offset]:
@@ -98,8 +107,4 @@ class Journal(Protocol):
 
     async def lay_weeks(self, first_day: date, weeks: int) -> int:
         """Make room for the weeks to come; to be called daily. Says how many were missing."""
-        ...
-
-    async def drop_before(self, first_kept: date) -> int:
-        """Forget the weeks that ended before; says how many went."""
         ...

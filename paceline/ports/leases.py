@@ -6,6 +6,9 @@ from typing import Protocol
 
 from paceline.domain.ids import Epoch, Partition
 
+NEVER_PINNED = Epoch(0)
+"""The epoch of the pin of an account that has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
@@ -26,6 +29,17 @@ class Grant:
     epoch: Epoch
     acquired_ns: int
     """By the database's clock, the same that stamps planned rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """The right to journal one account, as its holder knows it: under the lease of the partition, or, without
+    that, by a pin of its own. `pin` is the epoch of the account's pin.
+    """
+
+    partition: Partition
+    epoch: Epoch | None
+    pin: Epoch = NEVER_PINNED
 
 
 @dataclass(frozen=True, slots=True)

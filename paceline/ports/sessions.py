@@ -1,12 +1,13 @@
 """The live connections to brokers, as the database remembers them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType, Protocol
 
 from paceline.domain.account import Broker, SessionState
 from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.ports.leases import NEVER_PINNED
 from paceline.ports.seal import Sealed
 
 SessionId = NewType("SessionId", str)
@@ -25,6 +26,11 @@ class Session:
     connected_since: datetime | None = None
     last_frame_at: datetime | None = None
     version: int = 1
+    state_since: datetime | None = None
+    failed_logins: int = 0
+    """In a row."""
+    login_url: str = ""
+    """Where a person logs in, while one is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +41,26 @@ class Tokens:
     refresh: Sealed | None = None
     blob: Sealed | None = None
     expires_at: datetime | None = None
+    version: int = field(default=1, compare=False)
+    """Counted by the store: another with each login."""
+    refused: bool = field(default=False, compare=False)
+    """The broker did not take the token."""
+    obtained_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """Written only while the `feed` lease of the partition still has this epoch."""
+    """Written only while the `feed` lease of the partition still has this epoch (None: while the account is
+    pinned), and the account's pin that one.
+    """
 
     session_id: SessionId
     partition: Partition
-    epoch: Epoch
+    epoch: Epoch | None
     state: SessionState
     reason: str = ""
     connected_since: datetime | None = None
+    pin: Epoch = NEVER_PINNED
 
 
 class Sessions(Protocol):

@@ -16,24 +16,30 @@ from paceline.adapters.brokers.fyers import (
     FyersSymbols,
     FyersTickStreams,
 )
+from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
+from paceline.adapters.postgres import listen
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.baselines import PostgresBaselines
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.leases import PostgresLeases
-from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
+from paceline.adapters.postgres.logins import PostgresLogins
+from paceline.adapters.postgres.pins import PostgresPins
 from paceline.adapters.postgres.pool import PoolOptions, open_database
+from paceline.adapters.postgres.retention import PostgresRetention
 from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
 from paceline.adapters.redis.presence import RedisPresence
 from paceline.adapters.redis.prices import RedisPrices
 from paceline.adapters.seal import KeyringSeal
+from paceline.adapters.week_files import WeekFiles
 from paceline.adapters.wire.events import event_to_wire
 from paceline.api.v1 import event_pb2, feed_pb2, feed_pb2_grpc
 from paceline.domain.account import Broker, SessionState
+from paceline.domain.calendar import always_open
 from paceline.domain.errors import BrokerAuthFailed
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Partition
@@ -48,26 +54,38 @@ from paceline.runtime.grpc_server import GrpcServer, grpc_server
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.main import main as run_service
+from paceline.runtime.market_hours import MarketHours
+from paceline.runtime.metric_names import LEASES_HELD
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held, Partitions
+from paceline.runtime.relogin import LoginStores, Relogin, login_times
 from paceline.runtime.retry import Backoff
 from paceline.runtime.stores import hold
+from services.feed.bells import Bells
+from services.feed.clocks import BrokerClocks
 from services.feed.hub import Hub
 from services.feed.journaler import Journaler
 from services.feed.letters import LetterBox
 from services.feed.login import LoginDesk
 from services.feed.master import MasterKeeper
+from services.feed.mornings import Mornings, morning_times
 from services.feed.notebook import Desk
+from services.feed.pins import PinHolder, PinWatch
 from services.feed.prices import PriceBoard, PriceSource, PriceStreams
+from services.feed.retention import Clearing, Keeping
 from services.feed.roster import Roster
 from services.feed.servicer import FeedServicer
 from services.feed.settings import Settings
 from services.feed.shared import Door, Shared
 from services.feed.streaming import EventStreams
+from services.feed.tenure import Tenures
+from services.feed.tidings import Tidings
 from services.feed.upkeep import JournalKeeper
 from services.feed.vitals import MarketWatch, Vitals
 
 SERVICE = "feed"
+_PINNED = "feed-pin"
+_HAND_OVER_S = 5.0
 _INDIA = timedelta(hours=5, minutes=30)
 _SAVE_PRICES_S = 0.1
 
@@ -92,12 +110,13 @@ class Parts:
         self.partitions: Partitions = partitions_of(
             runtime, PostgresLeases(database, SERVICE, ttl_ms=settings.lease_ttl_ms), lease_times(settings)
         )
+        self.tenures, self.address = Tenures(self.partitions, clock), ""
         journal, presence = PostgresJournal(database), RedisPresence(redis)
         self.hub = Hub(journal, ring_events=settings.stream_ring_events)
         self.journaler = Journaler(
             journal,
             self.hub,
-            self.partitions,
+            self.tenures,
             clock,
             metrics,
             group_max=settings.journal_group_max,
@@ -105,13 +124,25 @@ class Parts:
         )
         self.letters = LetterBox(journal, clock, metrics)
         self.doors = _doors(fyers, egresses, clock)
+        self.logins = PostgresLogins(database)
+        self.login_desk = LoginDesk(
+            self.accounts, self.sessions, self.logins, self.credentials, self.doors, self.seal, clock
+        )
         self.shared = self._shared(runtime, database, Budget(RedisBuckets(redis, clock), clock))
         self.roster = Roster(self.accounts, self.sessions, self.shared)
-        self.journaler.on_lost(self.roster.drop)
+        self.journaler.on_lost(self._lost)
         self.journaler.on_condemned(self._set_aside)
-        self.vitals = Vitals(self.roster, self.hub, presence, self.sessions, clock, metrics)
+        self.pins = _pins(runtime, database, self)
+        self.vitals = Vitals(
+            self.roster, self.hub, presence, self.sessions, self.credentials, clock, metrics
+        )
+        hours = settings.market_hours
+        calendar = always_open() if hours is MarketHours.ALWAYS_OPEN else india()
+        self.mornings = Mornings(self.roster, self.shared, calendar, morning_times(settings))
+        self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
         self.keeper = JournalKeeper(journal, self.partitions, clock)
+        self.clearing = _clearing(settings, database, self.partitions, clock)
         self.board = PriceBoard()
         self.prices = PriceSource(
             self.board,
@@ -138,10 +169,12 @@ class Parts:
             journaler=self.journaler,
             baselines=PostgresBaselines(database),
             letters=self.letters,
-            partitions=self.partitions,
+            tenures=self.tenures,
             clock=runtime.clock,
             metrics=runtime.metrics,
             telemetry=runtime.telemetry,
+            clocks=BrokerClocks(runtime.metrics),
+            positions_settle_s=settings.positions_settle_ms / 1000,
         )
         return Shared(
             desk=desk,
@@ -151,6 +184,18 @@ class Parts:
             random=runtime.random,
             dials=asyncio.Semaphore(settings.dials_max),
             gate=RepeatGate(runtime.clock),
+            relogin=Relogin(
+                LoginStores(self.accounts, self.sessions, self.logins, self.credentials, self.seal),
+                {broker: door.logins for broker, door in self.doors.items()},
+                runtime.clock,
+                runtime.random,
+                runtime.metrics,
+                login_times(settings),
+                settings.replica_id,
+            ),
+            book=self.logins,
+            announce=self.login_desk.announce,
+            tidings=Tidings(runtime.clock),
             backoff=Backoff(
                 settings.reconnect_first_ms / 1000, longest_s=settings.reconnect_longest_ms / 1000
             ),
@@ -159,7 +204,11 @@ class Parts:
         )
 
     async def gain(self, held: Sequence[Held]) -> None:
+        """What another wrote while a partition was being opened is looked for once more."""
+        await self.pins.look()
         await self.hub.open_partitions([each.partition for each in held])
+        for each in held:
+            self.journaler.look_again(each.partition)
         await self.roster.gain(held)
 
     async def surrender(self, partitions: Sequence[Partition]) -> None:
@@ -172,6 +221,28 @@ class Parts:
         self.hub.close_partitions(partitions)
         await self.roster.lose(partitions)
 
+    def hear(self, channel: str, payload: str) -> None:
+        """What the database tells of: a row that changed, or a partition another wrote into."""
+        match channel:
+            case listen.JOURNAL:
+                self.journaler.look_again(Partition(int(payload)))
+            case listen.PINS:
+                self.pins.doubt()
+            case _:
+                self.roster.hear(AccountId(payload), by_a_person=channel == listen.ACCOUNTS)
+                self.pins.hear(AccountId(payload))
+
+    async def reread(self) -> None:
+        """All of this may have happened unheard."""
+        self.pins.doubt()
+        for partition in self.partitions.held():
+            self.journaler.look_again(partition)
+        await self.roster.reread()
+
+    def _lost(self, account_id: AccountId) -> None:
+        self.pins.doubt()
+        self.roster.drop(account_id)
+
     def _set_aside(self, fact: Fact, problem: Exception) -> None:
         """A fact that no journal can hold is kept where a person finds it."""
         broker = Broker(fact.account_id.partition(":")[0])
@@ -179,11 +250,11 @@ class Parts:
         self.letters.drop_in(fact.account_id, broker, "journal", MalformedKind.BAD_VALUE, reason, fact.raw)
 
     def _asks_as(self) -> Credentials | None:
-        """Prices are asked for as any account that is live here."""
-        for session in self.roster.all():
-            if session.state is SessionState.LIVE:
-                with suppress(BrokerAuthFailed):
-                    return self.credentials.get(session.account_id)
+        """Prices are asked for as any account that is live here, or that is pinned elsewhere."""
+        live = [each.account_id for each in self.roster.all() if each.state is SessionState.LIVE]
+        for account_id in (*live, *self.tenures.pinned_elsewhere()):
+            with suppress(BrokerAuthFailed):
+                return self.credentials.get(account_id)
         return None
 
 
@@ -207,34 +278,42 @@ async def compose(runtime: Runtime[Settings]) -> None:
     parts = Parts(runtime, database, redis, egresses)
     server = _server(runtime, parts)
     await runtime.start(server)
+    parts.address = advertised_address(settings, server.port)
     _set_going(runtime, parts)
-    own(
-        runtime,
-        parts.partitions,
-        advertised_address(settings, server.port),
-        gain=parts.gain,
-        surrender=parts.surrender,
-        lose=parts.lose,
-    )
+    if isinstance(parts.pins, PinHolder):
+        runtime.on_stop("hand over pins", parts.pins.stop, stop_s=_HAND_OVER_S)
+    else:
+        own(
+            runtime,
+            parts.partitions,
+            parts.address,
+            gain=parts.gain,
+            surrender=parts.surrender,
+            lose=parts.lose,
+        )
+    runtime.spawn("pins", parts.pins.run())
 
 
 def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
     """Everything that runs for as long as the feed does, in order of starting."""
-    listener = Listener(
+    listener = listen.Listener(
         runtime.settings.postgres_url.reveal(),
-        (ACCOUNTS, SESSIONS),
-        lambda _channel, account: parts.roster.hear(AccountId(account)),
-        parts.roster.reread,
+        (listen.ACCOUNTS, listen.SESSIONS, listen.PINS, listen.JOURNAL),
+        parts.hear,
+        parts.reread,
         runtime.clock,
     )
     runtime.on_stop("dead letters", parts.letters.flush)
     runtime.spawn("dead letter box", parts.letters.run())
     runtime.spawn("journal", parts.journaler.run())
     runtime.spawn("journal upkeep", parts.keeper.run())
+    runtime.spawn("journal clearing", parts.clearing.run())
     runtime.spawn("roster", parts.roster.run())
     runtime.spawn("notices", listener.run())
     runtime.spawn("vitals", parts.vitals.run())
     runtime.spawn("market status", parts.market.run())
+    runtime.spawn("mornings", parts.mornings.run())
+    runtime.spawn("bells", parts.bells.run())
     runtime.spawn("prices", parts.prices.run())
     runtime.spawn("price keeper", parts.prices.save(_SAVE_PRICES_S))
     runtime.spawn("instrument master", parts.master.run())
@@ -248,8 +327,9 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
         PriceStreams(parts.board, clock, runtime.draining, settings.ticks_interval_ms),
         parts.roster,
         parts.sessions,
-        LoginDesk(parts.accounts, parts.sessions, parts.credentials, parts.doors, parts.seal, clock),
-        parts.partitions,
+        parts.login_desk,
+        parts.tenures,
+        lambda: parts.address,
     )
     server.add(
         feed_pb2_grpc.add_FeedServiceServicer_to_server,
@@ -257,6 +337,46 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
         feed_pb2.DESCRIPTOR.services_by_name["FeedService"].full_name,
     )
     return server
+
+
+def _pins(runtime: Runtime[Settings], database: Database, parts: Parts) -> PinWatch | PinHolder:
+    """A replica either shares partitions or holds the sessions it is pinned to."""
+    settings, clock = runtime.settings, runtime.clock
+    pins = PostgresPins(database, ttl_ms=settings.lease_ttl_ms)
+    if not settings.pinned_accounts:
+        return PinWatch(
+            pins, parts.tenures, parts.roster, parts.credentials, clock, beat_ms=settings.lease_beat_ms
+        )
+    return PinHolder(
+        pins,
+        PostgresLeases(database, SERVICE, ttl_ms=settings.lease_ttl_ms),
+        parts.tenures,
+        parts.roster,
+        parts.journaler.drained,
+        runtime.readiness,
+        clock,
+        settings.replica_id,
+        lambda: parts.address,
+        [AccountId(each) for each in settings.pinned_accounts],
+        lease_times(settings),
+        runtime.metrics.gauge(LEASES_HELD).labels(_PINNED).set,
+    )
+
+
+def _clearing(settings: Settings, database: Database, partitions: Partitions, clock: Clock) -> Clearing:
+    directory = settings.journal_archive_dir
+    return Clearing(
+        PostgresRetention(database),
+        WeekFiles(directory) if directory else None,
+        partitions,
+        clock,
+        Keeping(
+            events_days=settings.events_kept_days,
+            names_days=settings.event_names_kept_days,
+            dead_letters_days=settings.dead_letters_kept_days,
+            unarchived_go=settings.journal_drop_unarchived,
+        ),
+    )
 
 
 def _doors(settings: FyersSettings, egresses: Egresses, clock: Clock) -> Mapping[Broker, Door]:

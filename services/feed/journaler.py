@@ -9,13 +9,14 @@ import structlog
 
 from paceline.domain.errors import NotOwner, PacelineError, Unavailable
 from paceline.domain.event import Event, Fact
-from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.ids import AccountId, Partition
 from paceline.ports.clock import Clock
 from paceline.ports.journal import Append, Appended, Journal
+from paceline.ports.leases import NEVER_PINNED, Tenure
 from paceline.runtime.metric_names import EVENTS_JOURNALED, JOURNAL_BATCH, JOURNAL_SECONDS
 from paceline.runtime.metrics import Metrics
-from paceline.runtime.partitions import Partitions
 from services.feed.hub import Hub
+from services.feed.tenure import Tenures
 
 _log = structlog.get_logger(__name__)
 
@@ -25,10 +26,9 @@ _REFUSED_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A fact, and the lease under which it was judged to be one."""
+    """A fact, and the right under which it was judged to be one."""
 
-    partition: Partition
-    epoch: Epoch
+    tenure: Tenure
     fact: Fact
     traceparent: str
 
@@ -43,7 +43,7 @@ class Journaler:
         self,
         journal: Journal,
         hub: Hub,
-        partitions: Partitions,
+        tenures: Tenures,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -52,7 +52,7 @@ class Journaler:
     ) -> None:
         self._journal = journal
         self._hub = hub
-        self._partitions = partitions
+        self._tenures = tenures
         self._clock = clock
         self._group_max = group_max
         self._queue_max = queue_max
@@ -68,21 +68,19 @@ class Journaler:
         self._journaled = metrics.counter(EVENTS_JOURNALED)
 
     def on_lost(self, lost: Callable[[AccountId], None]) -> None:
-        """Whom to tell of an account whose facts were not written: its partition went elsewhere."""
+        """Whom to tell of an account whose facts were not written: it went elsewhere."""
         self._lost = lost
 
     def on_condemned(self, condemned: Callable[[Fact, Exception], None]) -> None:
         """Whom to give a fact that no journal can hold."""
         self._condemned = condemned
 
-    async def submit(
-        self, partition: Partition, epoch: Epoch, facts: Sequence[Fact], traceparent: str
-    ) -> None:
+    async def submit(self, tenure: Tenure, facts: Sequence[Fact], traceparent: str) -> None:
         """Returns when the facts stand in the queue, in order; durable is what the stream shows."""
         while len(self._queue) >= self._queue_max:
             self._emptied.clear()
             await self._emptied.wait()
-        self._queue.extend(Entry(partition, epoch, fact, traceparent) for fact in facts)
+        self._queue.extend(Entry(tenure, fact, traceparent) for fact in facts)
         self._filled.set()
 
     def look_again(self, partition: Partition) -> None:
@@ -97,7 +95,7 @@ class Journaler:
             group = [self._queue.popleft() for _ in range(min(len(self._queue), self._group_max))]
             if not self._queue:
                 self._filled.clear()
-            self._writing = frozenset(entry.partition for entry in group)
+            self._writing = frozenset(entry.tenure.partition for entry in group)
             await self._write(group)
             await self._catch_up()
             self._writing = frozenset()
@@ -105,7 +103,9 @@ class Journaler:
 
     async def drained(self, partitions: frozenset[Partition]) -> None:
         """Wait until nothing of these partitions waits any more."""
-        while self._writing & partitions or any(entry.partition in partitions for entry in self._queue):
+        while self._writing & partitions or any(
+            entry.tenure.partition in partitions for entry in self._queue
+        ):
             await self._clock.sleep(0.005)
 
     async def _write(self, group: Sequence[Entry]) -> None:
@@ -140,20 +140,20 @@ class Journaler:
         await self._write(group[middle:])
 
     def _ours(self, group: Sequence[Entry]) -> list[Entry]:
-        """Those whose lease still stands; what was judged under another one is for the next owner to find."""
+        """Those whose right still stands; what was judged under another one is for the next owner to find."""
         kept: list[Entry] = []
-        stale: set[tuple[AccountId, Epoch]] = set()
+        stale: set[tuple[AccountId, Tenure]] = set()
         for entry in group:
             if self._holds(entry):
                 kept.append(entry)
             else:
-                stale.add((entry.fact.account_id, entry.epoch))
+                stale.add((entry.fact.account_id, entry.tenure))
         self._disown(stale)
         return kept
 
     def _holds(self, entry: Entry) -> bool:
         try:
-            return self._partitions.lease(entry.partition).epoch == entry.epoch
+            return self._tenures.of(entry.fact.account_id) == entry.tenure
         except NotOwner:
             return False
 
@@ -161,8 +161,9 @@ class Journaler:
         published: list[Event] = []
         for batch, answer in zip(batches, answers, strict=True):
             if isinstance(answer, NotOwner):
-                self._disown({(fact.account_id, batch.epoch) for fact in batch.facts})
+                self._disown(_rights(batch, {fact.account_id for fact in batch.facts}))
                 continue
+            self._disown(_rights(batch, answer.refused))
             published.extend(answer.events)
             if answer.known:
                 self._behind.add(batch.partition)
@@ -181,31 +182,38 @@ class Journaler:
                 _log.warning("journal.unreadable", problem=str(problem), partitions=len(self._behind))
                 await self._clock.sleep(_RETRY_S)
 
-    def _disown(self, stale: Set[tuple[AccountId, Epoch]]) -> None:
-        """Nothing of these accounts under these epochs is ours to write, waiting or not."""
+    def _disown(self, stale: Set[tuple[AccountId, Tenure]]) -> None:
+        """Nothing of these accounts under these rights is ours to write, waiting or not."""
         if not stale:
             return
         _log.warning("journal.fenced", accounts=len(stale))
         self._queue = deque(
-            entry for entry in self._queue if (entry.fact.account_id, entry.epoch) not in stale
+            entry for entry in self._queue if (entry.fact.account_id, entry.tenure) not in stale
         )
         for account in {account for account, _ in stale}:
             self._lost(account)
 
 
 def _batches(group: Sequence[Entry]) -> list[Append]:
+    """All that is ours of one partition is so by the same lease, or by pins alone."""
     grouped: dict[Partition, list[Entry]] = {}
     for entry in group:
-        grouped.setdefault(entry.partition, []).append(entry)
+        grouped.setdefault(entry.tenure.partition, []).append(entry)
     return [
         Append(
             partition,
-            entries[0].epoch,
+            entries[0].tenure.epoch,
             [entry.fact for entry in entries],
             [entry.traceparent for entry in entries],
+            {entry.fact.account_id: entry.tenure.pin for entry in entries if entry.tenure.pin},
         )
         for partition, entries in grouped.items()
     ]
+
+
+def _rights(batch: Append, accounts: Set[AccountId]) -> Set[tuple[AccountId, Tenure]]:
+    pins = {each: batch.pins.get(each, NEVER_PINNED) for each in accounts}
+    return {(each, Tenure(batch.partition, batch.epoch, pin)) for each, pin in pins.items()}
 
 
 def _nobody(account: AccountId) -> None:

@@ -1,7 +1,7 @@
 """What one session knows of its account, and the order in which what it finds out is journaled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -10,23 +10,23 @@ from opentelemetry.trace import SpanKind
 from paceline.domain.account import Account
 from paceline.domain.calendar import trading_day
 from paceline.domain.errors import Unavailable
-from paceline.domain.event import Fact
-from paceline.domain.ids import BrokerOrderId, Epoch, Partition
+from paceline.domain.event import EventKind, Fact
 from paceline.domain.instrument import Exchange
 from paceline.domain.order import Fill, OrderReport
-from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
-from paceline.domain.tracking import NeedsRead, Observation, Tracker
+from paceline.domain.tracking import Tracker
 from paceline.ports.baselines import Baselines
 from paceline.ports.broker import Book, Broker, Credentials, Observed
 from paceline.ports.clock import Clock
 from paceline.ports.journal import Journal
+from paceline.ports.leases import Tenure
 from paceline.runtime.metric_names import SEEN_SECONDS
 from paceline.runtime.metrics import Metrics
-from paceline.runtime.partitions import Partitions
 from paceline.runtime.telemetry import Telemetry, traceparent_of
+from services.feed.clocks import BrokerClocks
 from services.feed.journaler import Journaler
 from services.feed.letters import LetterBox
+from services.feed.tenure import Tenures
 
 _NS_PER_S = 1_000_000_000
 _RESTORE_DAYS = 7
@@ -40,65 +40,68 @@ Spend = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where notebooks are restored from, and where what is found out goes."""
+    """Where notebooks are restored from, and where what is found out goes.
+
+    `positions_settle_s`: a position that no trade explains is believed when it stood so long.
+    """
 
     journal: Journal
     journaler: Journaler
     baselines: Baselines
     letters: LetterBox
-    partitions: Partitions
+    tenures: Tenures
     clock: Clock
     metrics: Metrics
     telemetry: Telemetry
+    clocks: BrokerClocks
+    positions_settle_s: float = 5.0
 
 
 class Notebook:
-    """Kept under one epoch of the partition's lease; under another one it is thrown away."""
+    """Kept under one right to journal the account; under another one it is thrown away."""
 
-    def __init__(self, account: Account, epoch: Epoch, tracker: Tracker, desk: Desk) -> None:
+    def __init__(self, account: Account, tenure: Tenure, tracker: Tracker, desk: Desk) -> None:
         self._account = account
-        self._partition: Partition = partition_of(account.account_id)
-        self._epoch = epoch
+        self._tenure = tenure
         self._tracker = tracker
         self._desk = desk
-        self._unclear: set[BrokerOrderId] = set()
         self._telling = asyncio.Lock()
         """What is judged first is journaled first."""
         self._reading = asyncio.Lock()
-        self._unclear_since: set[BrokerOrderId] = set()
-        """Those that became so after the books were last asked for: the answer may not know of it."""
+        self._asked_ns = 0
+        """When the books were asked for that were last read with success: they know what was before."""
         self.read_ns = 0
         """When the books were last read with success; 0 is never."""
 
     @classmethod
     async def opened(cls, account: Account, desk: Desk) -> "Notebook":
-        """As far as the journal knows; raises `NotOwner` without a lease."""
+        """As far as the journal knows; raises `NotOwner` for an account that is not ours."""
         name = account.account_id
-        epoch = desk.partitions.lease(partition_of(name)).epoch
-        tracker = Tracker(name, (await desk.baselines.of([name])).get(name))
+        tenure = desk.tenures.of(name)
+        baseline = (await desk.baselines.of([name])).get(name)
+        tracker = Tracker(name, baseline, settle_ns=_settle_ns(desk))
         since_ns = desk.clock.now_ns() - _RESTORE_DAYS * 86_400 * _NS_PER_S
-        tracker.restore((await desk.journal.restore([name], since_ns)).get(name, ()))
-        return cls(account, epoch, tracker, desk)
+        facts = (await desk.journal.restore([name], since_ns)).get(name, ())
+        tracker.restore(facts)
+        desk.clocks.recall(account.broker, facts)
+        return cls(account, tenure, tracker, desk)
 
     def puzzled(self) -> bool:
-        """Whether the books must say what the socket left open."""
-        return bool(self._unclear) or bool(self._tracker.lacking_trades())
+        """Whether the books must say what the socket, or one reading of them, left open."""
+        return self._tracker.puzzled()
 
     async def hear(self, report: OrderReport | Fill | PositionReport, heard: Observed) -> bool:
         """Take in one report of the socket; whether the books may have to be read."""
         async with self._telling:
             observation = self._tracker.observe(report, heard.received_ns, heard.raw)
             if observation.facts:
-                await self._journal_traced(observation)
-        unclear = {need.order_id for need in observation.needs if isinstance(need, NeedsRead)}
-        self._unclear |= unclear
-        self._unclear_since |= unclear
+                await self._journal_traced(self._timed(observation.facts, live=True))
         return bool(observation.needs)
 
     async def read_books(self, broker: Broker, credentials: Credentials, spend: Spend) -> Sequence[Fact]:
         """The difference between the broker's books and what is known becomes events; these are they."""
         async with self._reading:
-            if self._tracker.baseline_ns is None:
+            if self._tracker.baseline_taken is None:
                 await self._take_baseline(broker, credentials, spend)
                 found: Sequence[Fact] = ()
             else:
@@ -109,19 +112,25 @@ class Notebook:
     async def _read_difference(
         self, broker: Broker, credentials: Credentials, spend: Spend
     ) -> Sequence[Fact]:
-        asked = frozenset(self._unclear)
-        self._unclear_since.clear()
         await spend()
+        asked_ns = self._desk.clock.now_ns()
         orders = await broker.order_book(credentials)
         await spend()
         trades = await broker.trade_book(credentials)
-        self._put_aside(orders, trades)
+        await spend()
+        looked_ns = self._desk.clock.now_ns()
+        positions = await broker.positions(credentials)
+        self._put_aside(orders, trades, positions)
         async with self._telling:
             now_ns = self._desk.clock.now_ns()
             self._tracker.forget_before(trading_day(Exchange.NSE, now_ns) - _KEPT)
-            found = self._tracker.recover(orders.reports, trades.reports, now_ns).facts
-            await self._journal(_with_raw(found, orders, trades))
-        self._unclear -= asked - self._unclear_since
+            told = self._tracker.recover(orders.reports, trades.reports, now_ns, asked_ns).facts
+            held = self._tracker.compare_positions(
+                positions.reports, looked_ns, now_ns, whole=not positions.malformed
+            )
+            found = _with_raw([*self._timed(told, live=False), *held], orders, trades, positions)
+            await self._journal(found)
+        self._asked_ns = asked_ns
         return found
 
     async def _take_baseline(self, broker: Broker, credentials: Credentials, spend: Spend) -> None:
@@ -148,51 +157,66 @@ class Notebook:
     ) -> None:
         """A baseline that another owner took meanwhile stands: what came after it is news."""
         name, now_ns = self._account.account_id, self._desk.clock.now_ns()
-        tracker = Tracker(name)
+        tracker = Tracker(name, settle_ns=_settle_ns(self._desk))
         held = tracker.baseline(orders.reports, trades.reports, positions.reports, now_ns)
-        taken = await self._desk.baselines.take(name, self._partition, self._epoch, now_ns, held)
-        self._desk.journaler.look_again(self._partition)
+        assert tracker.baseline_taken is not None  # noqa: S101  # just now
+        taken = await self._desk.baselines.take(name, self._tenure, tracker.baseline_taken, held)
+        self._desk.journaler.look_again(self._tenure.partition)
         if not taken:
             raise Unavailable(f"the baseline of {name} was taken by another")
-        self._tracker = tracker
+        self._tracker, self._asked_ns = tracker, orders.received_ns
 
     def _put_aside(self, *books: Book[OrderReport] | Book[Fill] | Book[PositionReport]) -> None:
         for book in books:
             self._desk.letters.put(self._account, "books", book.malformed)
 
-    async def _journal_traced(self, observation: Observation) -> None:
+    def _timed(self, facts: Sequence[Fact], *, live: bool) -> Sequence[Fact]:
+        """Each with its time by our clock, where the broker's is far from it; its words stay as they are."""
+        clocks, broker = self._desk.clocks, self._account.broker
+        times = [clocks.time_of(broker, fact, after_ns=self._asked_ns, live=live) for fact in facts]
+        return [
+            fact if fact.broker_time_ns == at_ns else replace(fact, broker_time_ns=at_ns)
+            for fact, at_ns in zip(facts, times, strict=True)
+        ]
+
+    async def _journal_traced(self, facts: Sequence[Fact]) -> None:
         """A leader's fact begins its trace here."""
-        for fact in observation.facts:
+        for fact in facts:
             seen_s = max(0.0, (fact.seen_ns - fact.broker_time_ns) / _NS_PER_S)
             self._desk.metrics.histogram(SEEN_SECONDS).observe(seen_s)
         if not self._desk.telemetry.enabled:
-            await self._journal(observation.facts)
+            await self._journal(facts)
             return
-        first = observation.facts[0]
+        first = facts[0]
         with self._desk.telemetry.span(
             f"feed {first.kind.value.lower()}",
             kind=SpanKind.CONSUMER,
             attributes={"paceline.account": self._account.account_id, "paceline.event": first.identity},
         ) as span:
-            await self._journal(observation.facts, traceparent_of(span))
+            await self._journal(facts, traceparent_of(span))
 
     async def _journal(self, facts: Sequence[Fact], traceparent: str = "") -> None:
         if facts:
-            await self._desk.journaler.submit(self._partition, self._epoch, facts, traceparent)
+            await self._desk.journaler.submit(self._tenure, facts, traceparent)
 
 
-def _with_raw(facts: Sequence[Fact], orders: Book[OrderReport], trades: Book[Fill]) -> Sequence[Fact]:
+def _settle_ns(desk: Desk) -> int:
+    return round(desk.positions_settle_s * _NS_PER_S)
+
+
+def _with_raw(
+    facts: Sequence[Fact], orders: Book[OrderReport], trades: Book[Fill], positions: Book[PositionReport]
+) -> Sequence[Fact]:
     """Recovered facts keep the rows they were read from."""
-    rows = {row.report.order_id: row.raw for row in orders.rows}
-    fills = {(row.report.order_id, row.report.trade_id): row.raw for row in trades.rows}
-    return [replace(fact, raw=_raw_of(fact.body, rows, fills)) for fact in facts]
+    rows: dict[tuple[EventKind, object], bytes] = {
+        (EventKind.ORDER, row.report.order_id): row.raw for row in orders.rows
+    }
+    rows |= {(EventKind.FILL, (row.report.order_id, row.report.trade_id)): row.raw for row in trades.rows}
+    rows |= {(EventKind.POSITION, row.report.key): row.raw for row in positions.rows}
+    return [replace(fact, raw=rows.get((fact.kind, _row_of(fact.body)), b"")) for fact in facts]
 
 
-def _raw_of(
-    body: OrderReport | Fill | PositionReport,
-    rows: Mapping[BrokerOrderId, bytes],
-    fills: Mapping[tuple[BrokerOrderId, str], bytes],
-) -> bytes:
+def _row_of(body: OrderReport | Fill | PositionReport) -> object:
     if isinstance(body, Fill):
-        return fills.get((body.order_id, body.trade_id), b"")
-    return rows.get(body.order_id, b"") if isinstance(body, OrderReport) else b""
+        return (body.order_id, body.trade_id)
+    return body.order_id if isinstance(body, OrderReport) else body.key

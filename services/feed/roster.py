@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 import structlog
 
 from paceline.domain.account import Account, AccountState, SessionState
-from paceline.domain.errors import BrokerAuthFailed, NotFound, NotOwner, Unavailable
+from paceline.domain.errors import NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
-from paceline.domain.partitioning import partition_of
 from paceline.ports.accounts import Accounts
 from paceline.ports.sessions import Session as SessionRow
 from paceline.ports.sessions import SessionId, Sessions, StateChange
@@ -47,10 +46,11 @@ class Roster:
         self._accounts = accounts
         self._sessions = sessions
         self._shared = shared
-        self._partitions = shared.desk.partitions
+        self._tenures = shared.desk.tenures
         self._clock = shared.desk.clock
         self._running: dict[AccountId, _Running] = {}
         self._heard: set[AccountId] = set()
+        self._touched: set[AccountId] = set()
         self._changed: dict[AccountId, Session] = {}
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -64,21 +64,23 @@ class Roster:
     def all(self) -> Sequence[Session]:
         return [running.session for running in self._running.values()]
 
-    def hear(self, account_id: AccountId) -> None:
-        """Its row, or that of its session, changed."""
+    def hear(self, account_id: AccountId, *, by_a_person: bool = False) -> None:
+        """Its row, or that of its session, changed; a person's change may be what a login waited for."""
         self._heard.add(account_id)
+        if by_a_person:
+            self._touched.add(account_id)
         self._news.set()
 
     async def reread(self) -> None:
         """Everything may have changed unheard."""
-        for account in await self._accounts.in_partitions(self._partitions.held()):
-            self._heard.add(account.account_id)
+        self._heard |= {account.account_id for account in await self._ours()}
         self._heard |= self._running.keys()
         self._news.set()
 
     async def gain(self, held: Sequence[Held]) -> None:
         async with self._changing:
-            accounts = await self._accounts.in_partitions(each.partition for each in held)
+            found = await self._accounts.in_partitions(each.partition for each in held)
+            accounts = [account for account in found if self._tenures.usable(account.account_id)]
             await self._shared.credentials.reload(account.account_id for account in accounts)
             await self._start_those(accounts)
 
@@ -87,6 +89,11 @@ class Roster:
         leaving = set(partitions)
         async with self._changing:
             await self._stop_those([each.account_id for each in self.all() if each.partition in leaving])
+
+    async def leave(self, account_ids: Iterable[AccountId]) -> None:
+        """As `lose`, of accounts whose pins went elsewhere."""
+        async with self._changing:
+            await self._stop_those(list(account_ids))
 
     async def part(self, account_id: AccountId) -> None:
         """Disconnect it until somebody connects it again."""
@@ -99,19 +106,25 @@ class Roster:
         async with self._changing:
             session = self.get(account_id)
             if session is not None:
-                session.pardon()
                 if session.state is not SessionState.LIVE:
+                    await self._forgive(session)
                     session.wake()
                 return
+            await self._shared.book.pardon(SessionId(account_id))
             await self._set(account_id, SessionState.CONNECTING, "")
         self.hear(account_id)
 
-    def pardon(self, account_id: AccountId) -> None:
-        """A person logs it in: the next token is tried, however many were refused."""
-        session = self.get(account_id)
-        if session is not None:
-            session.pardon()
+    async def pardon(self, account_id: AccountId) -> None:
+        """A person logged it in: the next token is tried, however many were refused."""
+        async with self._changing:
+            session = self.get(account_id)
+            if session is not None:
+                await self._forgive(session)
         self.hear(account_id)
+
+    async def _forgive(self, session: Session) -> None:
+        await self._shared.book.pardon(SessionId(session.account_id))
+        session.pardon()
 
     def drop(self, account_id: AccountId) -> None:
         """What it found out could not be journaled: forget it, and begin anew if it is still ours."""
@@ -138,18 +151,25 @@ class Roster:
         async with self._changing:
             await self._attend()
             await self._write_states()
+        self._shared.tidings.flush()
         self._count()
 
     async def _sweep(self) -> None:
         """Accounts that should run and do not, for whatever reason."""
-        for account in await self._accounts.in_partitions(self._partitions.held()):
+        for account in await self._ours():
             if account.account_id not in self._running:
                 self._heard.add(account.account_id)
         self._swept_ns = self._clock.monotonic_ns()
 
+    async def _ours(self) -> Sequence[Account]:
+        """Those of the partitions held here, and those pinned here."""
+        shared = await self._accounts.in_partitions(self._tenures.partitions.held())
+        pinned = await self._accounts.get_many(self._tenures.pinned_here())
+        return [each for each in (*shared, *pinned.values()) if self._tenures.usable(each.account_id)]
+
     async def _attend(self) -> None:
         heard, self._heard = self._heard, set()
-        mine = {each for each in heard if self._partitions.usable(partition_of(each))}
+        mine = {each for each in heard if self._tenures.usable(each)}
         if not mine:
             return
         try:
@@ -158,7 +178,11 @@ class Roster:
         except Unavailable:
             self._heard |= heard
             raise
-        self._wake_those(mine)
+        touched, self._touched = self._touched, set()
+        for session in filter(None, map(self.get, mine)):
+            session.reconsider()
+            if session.account_id in touched and session.state is SessionState.LOGIN_NEEDED:
+                session.wake()
 
     async def _start_those(self, accounts: Sequence[Account]) -> None:
         rows = await self._sessions.of_accounts(account.account_id for account in accounts)
@@ -169,39 +193,29 @@ class Roster:
             elif account.broker not in self._shared.doors or (row is not None and _is_parted(row)):
                 await self._stop_those([account.account_id])
             else:
-                await self._run_one(account)
+                await self._run_one(account, row)
 
-    async def _run_one(self, account: Account) -> None:
-        """A change of what a session is made of begins it anew; connecting a live one is a no-op."""
+    async def _run_one(self, account: Account, row: SessionRow | None) -> None:
+        """Only a change of what a connection is made of begins it anew: no name and no freeze does."""
         running = self._running.get(account.account_id)
-        if running is not None and running.session.account == account and not running.task.done():
-            return
+        if running is not None and not running.task.done():
+            before, running.session.account = running.session.account, account
+            if _made_of(before) == _made_of(account):
+                return
         await self._stop_those([account.account_id])
-        if not self._partitions.usable(partition_of(account.account_id)):
+        if not self._tenures.usable(account.account_id):
             return
-        session = Session(account, self._shared, self._note)
+        session = Session(account, self._shared, self._note, row)
         task = asyncio.create_task(session.run(), name=f"session {account.account_id}")
         self._running[account.account_id] = _Running(session, task)
         task.add_done_callback(lambda done: self._ended(session, done))
-
-    def _wake_those(self, account_ids: Iterable[AccountId]) -> None:
-        """Those that wait for a login, once there is another token than the one that was refused."""
-        for each in account_ids:
-            session = self.get(each)
-            if session is None or session.state is not SessionState.LOGIN_NEEDED:
-                continue
-            try:
-                token = self._shared.credentials.get(each).token
-            except BrokerAuthFailed:
-                continue
-            if token != session.refused:
-                session.wake()
 
     async def _stop_those(self, account_ids: Sequence[AccountId], reason: str = "") -> None:
         stopped = [self._running.pop(each) for each in account_ids if each in self._running]
         for running in stopped:
             running.task.cancel()
             self._changed.pop(running.session.account_id, None)
+            self._shared.tidings.forget(running.session.account_id)
         if stopped:
             await asyncio.wait([running.task for running in stopped], timeout=_CLOSING_S)
         for running in stopped if reason else ():
@@ -221,8 +235,7 @@ class Roster:
             session.end(f"fault: {type(problem).__name__}")
 
     def _note(self, session: Session) -> None:
-        if self._shared.gate.held_back((session.account_id, session.state)) is not None:
-            _log.info("session.state", account=session.account_id, state=session.state, reason=session.reason)
+        self._shared.tidings.tell(session.account_id, session.state, session.reason)
         self._changed[session.account_id] = session
         self._news.set()
 
@@ -242,19 +255,21 @@ class Roster:
             raise
 
     async def _set(self, account_id: AccountId, state: SessionState, reason: str) -> None:
-        held = self._partitions.lease(partition_of(account_id))
+        tenure = self._tenures.of(account_id)
         row = (await self._sessions.of_accounts([account_id])).get(account_id)
         if row is None:
             raise NotFound("session", account_id)
-        change = StateChange(row.session_id, held.partition, held.epoch, state, reason)
+        change = StateChange(row.session_id, tenure.partition, tenure.epoch, state, reason, pin=tenure.pin)
         if not await self._sessions.set_states([change]):
-            raise NotOwner(f"partition {held.partition} of {account_id} is not held here")
+            raise NotOwner(f"{account_id} is not held here")
 
     def _change(self, session: Session) -> StateChange:
+        tenure = self._tenures.of(session.account_id)
         return StateChange(
             session_id=SessionId(session.account_id),
-            partition=session.partition,
-            epoch=self._partitions.lease(session.partition).epoch,
+            partition=tenure.partition,
+            epoch=tenure.epoch,
+            pin=tenure.pin,
             state=session.state,
             reason=session.reason,
             connected_since=_when(session.since_ns) if session.state is SessionState.LIVE else None,
@@ -266,6 +281,10 @@ class Roster:
         for broker in self._shared.doors:
             for state in SessionState:
                 gauge.labels(broker, state).set(counts[(broker, state)])
+
+
+def _made_of(account: Account) -> tuple[object, ...]:
+    return account.broker, account.client_id, account.app_id, account.egress
 
 
 def _is_parted(row: SessionRow) -> bool:

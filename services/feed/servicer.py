@@ -1,6 +1,6 @@
 """The gRPC edge of the feed: decode, call, encode."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from paceline.adapters.wire.answers import session_to_wire
@@ -11,14 +11,13 @@ from paceline.adapters.wire.times import timestamp_of_ns
 from paceline.api.v1 import feed_pb2, feed_pb2_grpc, session_pb2
 from paceline.domain.errors import Invalid, NotFound, NotOwner
 from paceline.domain.ids import AccountId
-from paceline.domain.partitioning import partition_of
 from paceline.domain.secret import Secret
 from paceline.ports.sessions import Session, Sessions
-from paceline.runtime.partitions import Partitions
 from services.feed.login import LoginDesk
 from services.feed.prices import PriceStreams
 from services.feed.roster import Roster
 from services.feed.streaming import EventStreams
+from services.feed.tenure import Tenures
 
 
 class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
@@ -29,14 +28,16 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         roster: Roster,
         sessions: Sessions,
         desk: LoginDesk,
-        partitions: Partitions,
+        tenures: Tenures,
+        address: Callable[[], str],
     ) -> None:
         self._streams = streams
         self._prices = prices
         self._roster = roster
         self._sessions = sessions
         self._desk = desk
-        self._partitions = partitions
+        self._tenures = tenures
+        self._address = address
 
     async def StreamEvents(
         self, request: feed_pb2.StreamEventsRequest, context: Any
@@ -60,7 +61,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.FeedServiceListSessionsRequest, context: Any
     ) -> feed_pb2.FeedServiceListSessionsResponse:
         states, page = SESSION_STATE.read_some(request.filter.states, "filter.states"), page_of(request)
-        rows = await self._sessions.in_partitions(self._partitions.held())
+        rows = await self._rows()
         chosen = sorted(
             (row for row in rows if (not states or row.state in states) and row.session_id > page.after),
             key=lambda row: row.session_id,
@@ -98,7 +99,6 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.FeedServiceCompleteLoginRequest, context: Any
     ) -> feed_pb2.FeedServiceCompleteLoginResponse:
         account_id = self._ours(request.account_id)
-        self._roster.pardon(account_id)
         match request.credential.WhichOneof("credential"):
             case "auth_code":
                 code = Secret(required(request.credential.auth_code, "credential.auth_code"))
@@ -108,13 +108,21 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
                 row = await self._desk.complete_with_token(account_id, token)
             case _:
                 raise Invalid("credential", "must be an auth code or an access token")
+        await self._roster.pardon(account_id)
         return feed_pb2.FeedServiceCompleteLoginResponse(session=self._wire(row))
 
     def _ours(self, account: str) -> AccountId:
         account_id = AccountId(required(account, "account_id"))
-        if not self._partitions.usable(partition_of(account_id)):
-            raise NotOwner(f"partition {partition_of(account_id)} of {account_id} is not held here")
+        if not self._tenures.usable(account_id):
+            raise NotOwner(f"{account_id} is not held here")
         return account_id
+
+    async def _rows(self) -> list[Session]:
+        """Of the accounts whose sessions are held here."""
+        shared = await self._sessions.in_partitions(self._tenures.partitions.held())
+        elsewhere = self._tenures.pinned_elsewhere()
+        pinned = await self._sessions.of_accounts(self._tenures.pinned_here())
+        return [row for row in shared if not elsewhere.issuperset(row.accounts)] + list(pinned.values())
 
     async def _row(self, account_id: AccountId) -> Session:
         row = (await self._sessions.of_accounts([account_id])).get(account_id)
@@ -129,5 +137,5 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
             wire.last_frame_time.CopyFrom(timestamp_of_ns(live.last_frame_ns))
         if live is not None and live.last_books_ns:
             wire.last_books_time.CopyFrom(timestamp_of_ns(live.last_books_ns))
-        wire.owner_address = self._partitions.address
+        wire.owner_address = self._address()
         return wire

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from paceline.domain.account import Broker
 from paceline.runtime.broker_settings import BrokerSettings
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.settings import CrossRule, setting
 
 
@@ -61,11 +62,35 @@ class Settings(BrokerSettings):
         maximum=60_000,
         about="how long a trade may be behind its order before the trade book is read",
     )
+    positions_settle_ms: int = setting(
+        default=5_000,
+        minimum=10,
+        maximum=600_000,
+        about="how long a position that no trade explains must stand in the broker's book to be believed",
+    )
     backstop_interval_s: int = setting(
         default=60,
         minimum=1,
         maximum=3_600,
         about="how often the books of a live session are read, in case its stream loses frames",
+    )
+    market_hours: MarketHours = setting(
+        default=MarketHours.INDIA, about="whose openings logins are made for: the exchanges', or always-open"
+    )
+    token_ahead_min: int = setting(
+        default=30, minimum=1, maximum=1_440, about="how long before its end a token is renewed"
+    )
+    login_ahead_min: int = setting(
+        default=60, minimum=1, maximum=1_440, about="how long before an opening sessions log in for its day"
+    )
+    login_spread_min: int = setting(
+        default=15, minimum=0, maximum=1_440, about="accounts log in spread over so long before that"
+    )
+    logins_at_once: int = setting(
+        default=5, minimum=1, maximum=1_000, about="logins ahead that run side by side"
+    )
+    roll_call_min: int = setting(
+        default=20, minimum=1, maximum=1_440, about="how long before an opening it is said who is not ready"
     )
     ticks_interval_ms: int = setting(
         default=50, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"

@@ -15,6 +15,7 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.pins import PostgresPins
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.requests import PostgresRequests
 from paceline.adapters.postgres.views import PostgresViews
@@ -87,12 +88,14 @@ async def compose(runtime: Runtime[Settings]) -> None:
     settings = runtime.settings
     database, redis = await _stores(runtime)
     changes, requests = PostgresChanges(database), PostgresRequests(database)
-    routes = Routes(PostgresLeases(database, "feed", ttl_ms=0), runtime.clock)
+    routes = Routes(
+        PostgresLeases(database, "feed", ttl_ms=0), runtime.clock, pins=PostgresPins(database, ttl_ms=0)
+    )
     parts = Parts(
         database=database,
         redis=redis,
         seal=KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys)),
-        once=Once(changes, requests, PostgresAudit(database), fingerprint_key(settings)),
+        once=Once(changes, requests, PostgresAudit(database), fingerprint_keys(settings)),
         door=FeedDoor(channel_pool(runtime), routes, runtime.clock),
         clock=runtime.clock,
         random=runtime.random,
@@ -162,10 +165,10 @@ def _name(file: ModuleType) -> str:
     return str(service.full_name)
 
 
-def fingerprint_key(settings: Settings) -> bytes:
-    """Another than the one that seals, made of it."""
-    newest = settings.encryption_keys[0].reveal().encode()
-    return blake2b(newest, digest_size=_KEY_BYTES, person=b"requests").digest()
+def fingerprint_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Others than those that seal, made of what each key is, whatever it is called."""
+    keys = (key.reveal().rpartition(":")[2].encode() for key in settings.encryption_keys)
+    return tuple(blake2b(key, digest_size=_KEY_BYTES, person=b"requests").digest() for key in keys)
 
 
 if __name__ == "__main__":

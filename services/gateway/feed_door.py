@@ -10,7 +10,6 @@ import grpc.aio
 from paceline.api.v1 import feed_pb2_grpc
 from paceline.domain.errors import Unavailable
 from paceline.domain.ids import AccountId
-from paceline.domain.partitioning import partition_of
 from paceline.ports.clock import Clock
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.grpc_status import RpcRefusedError, RpcStatus, status_of
@@ -45,7 +44,7 @@ class FeedDoor:
                 self.routes.doubt()
                 await self.clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            address = self.routes.address(partition_of(account_id))
+            address = self.routes.address_of(account_id)
             if address is None:
                 continue
             channel = await self.channels.channel(address)

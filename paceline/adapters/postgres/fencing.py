@@ -25,5 +25,6 @@ async def require_owner(transaction: Transaction, service: str, partition: Parti
         raise not_owner(service, partition, epoch)
 
 
-def not_owner(service: str, partition: Partition, epoch: Epoch) -> NotOwner:
-    return NotOwner(f"{service} does not hold partition {partition} under epoch {epoch} any more")
+def not_owner(service: str, partition: Partition, epoch: Epoch | None) -> NotOwner:
+    by = "by the account's pin" if epoch is None else f"under epoch {epoch}"
+    return NotOwner(f"{service} does not hold partition {partition} {by} any more")

@@ -1,7 +1,7 @@
 """The journal in PostgreSQL: two statements and one commit for a whole group of partitions."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 
@@ -10,20 +10,23 @@ from paceline.adapters.postgres.facts import FACT_WIDTH, event_of, fact_columns,
 from paceline.adapters.postgres.fencing import not_owner
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.account import Broker
-from paceline.domain.errors import Invalid, NotOwner
+from paceline.domain.errors import Forgotten, Invalid, NotOwner
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Epoch, EventIdentity, Offset, Partition
 from paceline.ports.broker import MalformedKind
 from paceline.ports.journal import Append, Appended, DeadLetter
+from paceline.ports.leases import NEVER_PINNED
 
 _LOCK = sql("journal_lock")
+_PINS = sql("journal_pins")
 _APPEND = sql("journal_append")
+_NOTIFY = sql("journal_notify")
 _READ = sql("journal_read")
 _HEADS = sql("journal_heads")
 _SEQUENCES = sql("journal_sequences")
 _RESTORE = sql("journal_restore")
 _LAY_WEEKS = sql("journal_lay_weeks")
-_DROP_WEEKS = sql("journal_drop_weeks")
+_FLOOR = sql("journal_floor")
 _DEAD_LETTER = sql("dead_letter_insert")
 _DEAD_LETTERS = sql("dead_letter_page")
 
@@ -42,9 +45,12 @@ class PostgresJournal:
     async def append(
         self, partition: Partition, epoch: Epoch, facts: Sequence[Fact], traceparents: Sequence[str] = ()
     ) -> Appended:
-        (result,) = await self.append_many([Append(partition, epoch, facts, traceparents)])
-        if isinstance(result, NotOwner):
-            raise result
+        async with self._database.transaction() as transaction:
+            (result,) = await append_within(transaction, [Append(partition, epoch, facts, traceparents)])
+            if isinstance(result, NotOwner):
+                raise result
+            if result.refused:
+                raise NotOwner(f"pinned elsewhere: {', '.join(sorted(result.refused))}")
         return result
 
     async def append_many(self, batches: Sequence[Append]) -> Sequence[Appended | NotOwner]:
@@ -53,7 +59,10 @@ class PostgresJournal:
             return await append_within(transaction, batches)
 
     async def read(self, partition: Partition, after: Offset, limit: int) -> Sequence[Event]:
-        return [event_of(row) for row in await self._database.fetch(_READ, partition, after, limit)]
+        events = [event_of(row) for row in await self._database.fetch(_READ, partition, after, limit)]
+        if not events or events[0].offset != after + 1:
+            await self._require_kept(partition, after)
+        return events
 
     async def heads(self, partitions: Iterable[Partition]) -> Mapping[Partition, Offset]:
         rows = await self._database.fetch(_HEADS, list(partitions))
@@ -86,23 +95,80 @@ class PostgresJournal:
     async def lay_weeks(self, first_day: date, weeks: int) -> int:
         return int(await self._database.value(_LAY_WEEKS, first_day, weeks))
 
-    async def drop_before(self, first_kept: date) -> int:
-        return int(await self._database.value(_DROP_WEEKS, first_kept))
+    async def _require_kept(self, partition: Partition, after: Offset) -> None:
+        """Offsets have no holes: what begins later, or not at all, may have gone."""
+        gone = await self._database.value(_FLOOR, partition) or 0
+        if after < gone:
+            raise Forgotten(
+                f"partition {partition} is kept from offset {gone + 1} on; {after + 1} was asked for"
+            )
 
 
 async def append_within(transaction: Transaction, batches: Sequence[Append]) -> Sequence[Appended | NotOwner]:
     """As `append_many`, for a transaction that writes more than events; durable when that commits."""
-    rows = await transaction.fetch(_LOCK, sorted(batch.partition for batch in batches))
-    epochs = {row["partition"]: row["epoch"] for row in rows}
-    owned = [batch for batch in batches if epochs.get(batch.partition) == batch.epoch]
-    events = await _write(transaction, owned)
+    standing = await _lock(transaction, batches)
+    owned = [batch for batch in batches if standing.owns(batch)]
+    events = await _write(transaction, [_without(batch, standing.refused(batch)) for batch in owned])
     fresh = {batch.partition: events.get(batch.partition, ()) for batch in owned}
+    foreign = [batch.partition for batch in owned if batch.epoch is None and fresh[batch.partition]]
+    if foreign:
+        await transaction.fetch(_NOTIFY, foreign)
     return [
-        _appended(batch, fresh[batch.partition])
+        _appended(batch, fresh[batch.partition], standing.refused(batch))
         if batch.partition in fresh
         else not_owner("feed", batch.partition, batch.epoch)
         for batch in batches
     ]
+
+
+async def may_journal(transaction: Transaction, account_id: AccountId, append: Append) -> bool:
+    """Whether what is appended of this account would be taken, until the transaction ends."""
+    standing = await _lock(transaction, [append])
+    return standing.owns(append) and standing.knows(append, account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Who may write, read under locks that keep it so."""
+
+    leases: Mapping[Partition, Epoch]
+    pins: Mapping[AccountId, Epoch]
+
+    def owns(self, batch: Append) -> bool:
+        """A partition whose lease was never laid is locked by nobody."""
+        return batch.partition in self.leases and batch.epoch in (None, self.leases[batch.partition])
+
+    def knows(self, batch: Append, account_id: AccountId) -> bool:
+        pin = self.pins.get(account_id, NEVER_PINNED)
+        known = batch.pins.get(account_id, NEVER_PINNED)
+        return known == pin and (batch.epoch is not None or pin != NEVER_PINNED)
+
+    def refused(self, batch: Append) -> frozenset[AccountId]:
+        accounts = {fact.account_id for fact in batch.facts}
+        return frozenset(each for each in accounts if not self.knows(batch, each))
+
+
+async def _lock(transaction: Transaction, batches: Sequence[Append]) -> _Standing:
+    """Pins are read after the lock of the heads, which whoever changes them takes too."""
+    rows = await transaction.fetch(_LOCK, sorted(batch.partition for batch in batches))
+    pinned = [row["partition"] for row in rows if row["pinned"]]
+    pins = await transaction.fetch(_PINS, pinned) if pinned else ()
+    return _Standing(
+        {Partition(row["partition"]): Epoch(row["epoch"]) for row in rows},
+        {AccountId(row["account_id"]): Epoch(row["epoch"]) for row in pins},
+    )
+
+
+def _without(batch: Append, refused: frozenset[AccountId]) -> Append:
+    if not refused:
+        return batch
+    traces = batch.traceparents or [""] * len(batch.facts)
+    kept = [
+        (fact, trace)
+        for fact, trace in zip(batch.facts, traces, strict=True)
+        if fact.account_id not in refused
+    ]
+    return replace(batch, facts=[fact for fact, _ in kept], traceparents=[trace for _, trace in kept])
 
 
 def _refuse_repeats(batches: Sequence[Append]) -> None:
@@ -142,10 +208,12 @@ def _numbered(given: _Given, row: Row) -> Event:
     )
 
 
-def _appended(batch: Append, events: tuple[Event, ...]) -> Appended:
+def _appended(batch: Append, events: tuple[Event, ...], refused: frozenset[AccountId]) -> Appended:
     new = {event.fact.identity for event in events}
-    known = frozenset(fact.identity for fact in batch.facts if fact.identity not in new)
-    return Appended(batch.partition, events, known)
+    known = frozenset(
+        fact.identity for fact in batch.facts if fact.identity not in new and fact.account_id not in refused
+    )
+    return Appended(batch.partition, events, known, refused)
 
 
 def dead_letter_of(row: Row) -> DeadLetter:

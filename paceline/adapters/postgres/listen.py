@@ -14,6 +14,8 @@ Heard = Callable[[str, str], None]
 
 ACCOUNTS = "paceline_accounts"
 SESSIONS = "paceline_sessions"
+PINS = "paceline_pins"
+JOURNAL = "paceline_journal"
 SUBSCRIPTIONS = "paceline_subscriptions"
 FREEZES = "paceline_freezes"
 

@@ -336,10 +336,11 @@ ON CONFLICT (event_identity) DO UPDATE SET
 -- Those whose event and subscription were not decided before.
 INSERT INTO decisions (decision_id, event_identity, subscription_id, follower, instrument_id, product, side,
     intent, outcome, quantity, reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity,
-    leader_equity_age_ms, follower_equity, follower_equity_age_ms)
+    leader_equity_age_ms, follower_equity, follower_equity_age_ms, ordered, granted, rounded_up, limited_by)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
     $8::text[], $9::text[], $10::numeric[], $11::text[], $12::text[], $13::text[], $14::numeric[],
-    $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[])
+    $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[],
+    $21::numeric[], $22::numeric[], $23::boolean[], $24::text[])
 ON CONFLICT (event_identity, subscription_id) DO NOTHING
 RETURNING subscription_id
 
@@ -347,7 +348,7 @@ RETURNING subscription_id
 -- What some subscriptions decided on an event; of all subscriptions when none is named.
 SELECT decision_id, subscription_id, follower, instrument_id, product, side, intent, outcome, quantity,
     reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity, leader_equity_age_ms,
-    follower_equity, follower_equity_age_ms
+    follower_equity, follower_equity_age_ms, ordered, granted, rounded_up, limited_by
 FROM decisions
 WHERE event_identity = $1 AND ($2::text[] IS NULL OR subscription_id = ANY($2::text[]))
 ORDER BY subscription_id
@@ -361,7 +362,8 @@ ON CONFLICT DO NOTHING
 -- name: sizing_frozen
 -- The frozen ratios of some orders of a leader.
 SELECT f.order_id, f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
-    d.leader_equity_age_ms, d.follower_equity, d.follower_equity_age_ms
+    d.leader_equity_age_ms, d.follower_equity, d.follower_equity_age_ms, d.ordered, d.granted, d.rounded_up,
+    d.limited_by
 FROM leader_order_sizings f JOIN decisions d USING (decision_id)
 WHERE f.account_id = $1 AND f.order_id = ANY($2::text[])
 
@@ -401,13 +403,15 @@ WITH lines AS (
         coalesce(sum(quantity) FILTER (WHERE of = 'PLANNED/EXIT'), 0) AS exit_planned,
         coalesce(sum(quantity) FILTER (WHERE of = 'RELEASED/EXIT'), 0) AS exit_released,
         coalesce(sum(quantity) FILTER (WHERE of = 'FILLED/EXIT'), 0) AS exit_filled,
-        coalesce(sum(quantity) FILTER (WHERE kind = 'ADJUSTED'), 0) AS adjusted
+        coalesce(sum(quantity) FILTER (WHERE kind = 'ADJUSTED'), 0) AS adjusted,
+        coalesce(sum(quantity) FILTER (WHERE kind = 'BUY_PLEDGED'), 0) AS buy_pledged,
+        coalesce(sum(quantity) FILTER (WHERE kind = 'SELL_PLEDGED'), 0) AS sell_pledged
     FROM lines GROUP BY subscription_id, instrument_id, product
 )
 INSERT INTO ledgers AS l (subscription_id, instrument_id, product, ideal, entry_planned, entry_released,
-    entry_filled, exit_planned, exit_released, exit_filled, adjusted)
+    entry_filled, exit_planned, exit_released, exit_filled, adjusted, buy_pledged, sell_pledged)
 SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released,
-    entry_filled, exit_planned, exit_released, exit_filled, adjusted
+    entry_filled, exit_planned, exit_released, exit_filled, adjusted, buy_pledged, sell_pledged
 FROM sums ORDER BY subscription_id, instrument_id, product
 ON CONFLICT (subscription_id, instrument_id, product) DO UPDATE SET
     ideal = l.ideal + excluded.ideal,
@@ -418,14 +422,16 @@ ON CONFLICT (subscription_id, instrument_id, product) DO UPDATE SET
     exit_released = l.exit_released + excluded.exit_released,
     exit_filled = l.exit_filled + excluded.exit_filled,
     adjusted = l.adjusted + excluded.adjusted,
+    buy_pledged = l.buy_pledged + excluded.buy_pledged,
+    sell_pledged = l.sell_pledged + excluded.sell_pledged,
     version = l.version + 1
 RETURNING subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
-    exit_planned, exit_released, exit_filled, adjusted
+    exit_planned, exit_released, exit_filled, adjusted, buy_pledged, sell_pledged
 
 -- name: ledger_lock
 -- Ledgers as they stand, kept from moving until this transaction ends.
 SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
-    exit_planned, exit_released, exit_filled, adjusted
+    exit_planned, exit_released, exit_filled, adjusted, buy_pledged, sell_pledged
 FROM ledgers JOIN unnest($1::text[], $2::text[], $3::text[]) AS k(subscription_id, instrument_id, product)
     USING (subscription_id, instrument_id, product)
 ORDER BY subscription_id, instrument_id, product FOR UPDATE OF ledgers
@@ -433,7 +439,7 @@ ORDER BY subscription_id, instrument_id, product FOR UPDATE OF ledgers
 -- name: ledger_load
 -- Ledgers of subscriptions, in one key or in all.
 SELECT subscription_id, instrument_id, product, ideal, entry_planned, entry_released, entry_filled,
-    exit_planned, exit_released, exit_filled, adjusted
+    exit_planned, exit_released, exit_filled, adjusted, buy_pledged, sell_pledged
 FROM ledgers
 WHERE subscription_id = ANY($1::text[])
   AND ($2::text IS NULL OR (instrument_id = $2 AND product = $3))
@@ -453,14 +459,73 @@ GROUP BY s.subscription_id
 INSERT INTO copy_orders (copy_order_id, decision_id, cause_kind, cause_identity, subscription_id, account_id,
     partition, instrument_id, product, side, order_type, quantity, limit_price, trigger_price, validity,
     disclosed, offline, intent, lane, leg, slice, step, tag, leader_price, leader_time_ns, seen_ns,
-    planned_ns, expires_ns, status, traceparent)
+    planned_ns, expires_ns, status, traceparent, leader_order_id)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
     $8::text[], $9::text[], $10::smallint[], $11::text[], $12::numeric[], $13::numeric[], $14::numeric[],
     $15::text[], $16::numeric[], $17::boolean[], $18::text[], $19::smallint[], $20::integer[],
     $21::integer[], $22::integer[], $23::text[], $24::numeric[], $25::bigint[], $26::bigint[],
-    $27::bigint[], $28::bigint[], $29::text[], $30::text[])
+    $27::bigint[], $28::bigint[], $29::text[], $30::text[], $31::text[])
 ON CONFLICT DO NOTHING
 RETURNING tag
+
+-- name: copy_command_insert
+-- Changes to rows, which are instructions too; one that stands already is left as it is.
+INSERT INTO copy_commands (command_id, copy_order_id, tag, decision_id, cause_kind, cause_identity,
+    subscription_id, account_id, partition, instrument_id, product, kind, spec, lane, leader_time_ns, seen_ns,
+    planned_ns, status, traceparent)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::smallint[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::smallint[],
+    $15::bigint[], $16::bigint[], $17::bigint[], $18::text[], $19::text[])
+ON CONFLICT DO NOTHING
+RETURNING command_id, copy_order_id
+
+-- name: copy_command_supersede
+-- A later change says what an order shall look like; what was sent already is found out about all the same.
+UPDATE copy_commands SET status = 'SUPERSEDED', version = version + 1, updated_at = now()
+WHERE copy_order_id = ANY($1::text[]) AND status = 'PLANNED' AND NOT command_id = ANY($2::text[])
+
+-- name: copy_command_open
+-- Changes not carried out, of some partitions, in the order they were decided.
+SELECT * FROM copy_commands
+WHERE partition = ANY($1::smallint[]) AND status IN ('PLANNED', 'UNKNOWN')
+ORDER BY number LIMIT $2
+
+-- name: copy_command_by_ids
+-- Changes by their own names.
+SELECT * FROM copy_commands WHERE command_id = ANY($1::text[])
+
+-- name: copy_command_results
+-- What became of changes; what is over stays as it is.
+UPDATE copy_commands c SET status = r.status, attempts = greatest(c.attempts, r.attempts),
+    error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
+    version = c.version + 1, updated_at = now()
+FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[])
+    AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns)
+WHERE c.command_id = r.command_id AND c.partition = r.partition AND c.status IN ('PLANNED', 'UNKNOWN')
+RETURNING c.command_id
+
+-- name: open_rows_of_keys
+-- Rows of some subscriptions and keys that have not ended, each with the newest change on its way to it.
+SELECT c.*, m.command_id, m.decision_id AS command_decision, m.cause_kind AS command_cause_kind,
+    m.cause_identity AS command_cause, m.kind AS command_kind, m.spec AS command_spec,
+    m.lane AS command_lane, m.leader_time_ns AS command_leader_time_ns, m.seen_ns AS command_seen_ns,
+    m.planned_ns AS command_planned_ns, m.status AS command_status, m.traceparent AS command_traceparent
+FROM copy_orders c
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS k (subscription_id, instrument_id, product)
+    USING (subscription_id, instrument_id, product)
+LEFT JOIN LATERAL (
+    SELECT * FROM copy_commands WHERE copy_order_id = c.copy_order_id AND status IN ('PLANNED', 'UNKNOWN')
+    ORDER BY number DESC LIMIT 1
+) m ON true
+WHERE c.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+ORDER BY c.written_ns, c.copy_order_id
+
+-- name: leader_orders
+-- The newest report of each order of one account in one key, of those journaled since a day.
+SELECT DISTINCT ON (order_id) body FROM events
+WHERE account_id = $1 AND kind = 'ORDER' AND journaled_on >= $2
+  AND body #>> '{key,instrument_id}' = $3 AND body #>> '{key,product}' = $4
+ORDER BY order_id, event_offset DESC
 
 -- name: copy_order_open
 -- Rows not ended, of some partitions, written within bounds, oldest first.
@@ -901,9 +966,9 @@ FROM now LEFT JOIN touched ON true
 
 -- name: request_claim
 -- Ours when it is new, or was claimed long ago and never answered.
-INSERT INTO requests AS r (method, request_id, fingerprint) VALUES ($1, $2, $3)
+INSERT INTO requests AS r (method, request_id, fingerprint) VALUES ($1, $2, ($3::bytea[])[1])
 ON CONFLICT (method, request_id) DO UPDATE SET created_at = now()
-WHERE r.response IS NULL AND r.fingerprint = excluded.fingerprint AND r.created_at < now() - interval '30 seconds'
+WHERE r.response IS NULL AND r.fingerprint = ANY($3) AND r.created_at < now() - interval '30 seconds'
 RETURNING request_id
 
 -- name: request_get
@@ -940,12 +1005,12 @@ WHERE ($1 = '' OR (subject_kind = $1 AND subject = $2)) AND ($3::bigint IS NULL 
 ORDER BY audit_id DESC LIMIT $4
 
 -- name: baselines_of
--- When the books of these accounts were first taken as known.
-SELECT account_id, taken_ns FROM baselines WHERE account_id = ANY($1::text[]);
+-- When the books of these accounts were first taken as known, and what stood in them.
+SELECT account_id, taken_ns, known FROM baselines WHERE account_id = ANY($1::text[]);
 
 -- name: baselines_take
 -- The first taking stands; the right to journal the account was made sure of.
-INSERT INTO baselines (account_id, taken_ns) VALUES ($1, $2)
+INSERT INTO baselines (account_id, taken_ns, known) VALUES ($1, $2, $3::text[])
 ON CONFLICT (account_id) DO UPDATE SET taken_ns = baselines.taken_ns
 RETURNING taken_ns;
 
@@ -953,35 +1018,45 @@ RETURNING taken_ns;
 -- Begins a new version of what changed since the newest one and closes that; a second reading on a day replaces it.
 WITH given AS (
     SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::numeric[],
-        $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[], $12::text[], $13::text[], $14::date[],
-        $15::numeric[])
-        AS g (instrument_id, exchange, segment, kind, lot, tick, freeze_quantity, lower_band, upper_band,
-              multiplier, currency, underlying, expiry, strike)
+        $8::numeric[], $9::numeric[], $10::text[], $11::text[], $12::date[], $13::numeric[])
+        AS g (instrument_id, exchange, segment, kind, lot, tick, freeze_quantity, multiplier, currency, underlying,
+              expiry, strike)
 ), changed AS (
     SELECT g.* FROM given g
     LEFT JOIN instruments i ON i.instrument_id = g.instrument_id AND i.valid_to = 'infinity'
     WHERE i.instrument_id IS NULL
-       OR (i.exchange, i.segment, i.kind, i.lot, i.tick, i.freeze_quantity, i.lower_band, i.upper_band,
-           i.multiplier, i.currency, i.underlying, i.expiry, i.strike)
-          IS DISTINCT FROM (g.exchange, g.segment, g.kind, g.lot, g.tick, g.freeze_quantity, g.lower_band,
-           g.upper_band, g.multiplier, g.currency, g.underlying, g.expiry, g.strike)
+       OR (i.exchange, i.segment, i.kind, i.lot, i.tick, i.freeze_quantity, i.multiplier, i.currency,
+           i.underlying, i.expiry, i.strike)
+          IS DISTINCT FROM (g.exchange, g.segment, g.kind, g.lot, g.tick, g.freeze_quantity, g.multiplier,
+           g.currency, g.underlying, g.expiry, g.strike)
 ), closed AS (
     UPDATE instruments i SET valid_to = $1 FROM changed c
     WHERE i.instrument_id = c.instrument_id AND i.valid_to = 'infinity' AND i.valid_from < $1
 ), begun AS (
     INSERT INTO instruments (instrument_id, valid_from, exchange, segment, kind, lot, tick, freeze_quantity,
-        lower_band, upper_band, multiplier, currency, underlying, expiry, strike)
-    SELECT instrument_id, $1, exchange, segment, kind, lot, tick, freeze_quantity, lower_band, upper_band,
-        multiplier, currency, underlying, expiry, strike
+        multiplier, currency, underlying, expiry, strike)
+    SELECT instrument_id, $1, exchange, segment, kind, lot, tick, freeze_quantity, multiplier, currency,
+        underlying, expiry, strike
     FROM changed
     ON CONFLICT (instrument_id, valid_from) DO UPDATE SET
         exchange = excluded.exchange, segment = excluded.segment, kind = excluded.kind, lot = excluded.lot,
-        tick = excluded.tick, freeze_quantity = excluded.freeze_quantity, lower_band = excluded.lower_band,
-        upper_band = excluded.upper_band, multiplier = excluded.multiplier, currency = excluded.currency,
-        underlying = excluded.underlying, expiry = excluded.expiry, strike = excluded.strike
+        tick = excluded.tick, freeze_quantity = excluded.freeze_quantity, multiplier = excluded.multiplier,
+        currency = excluded.currency, underlying = excluded.underlying, expiry = excluded.expiry,
+        strike = excluded.strike
     RETURNING 1
 )
 SELECT count(*) FROM begun;
+
+-- name: instrument_bands_save
+-- The day's price bands, where they are others than before; what never had any gets no row.
+INSERT INTO instrument_bands AS known (instrument_id, since, lower_band, upper_band)
+SELECT g.instrument_id, $1, g.lower_band, g.upper_band
+FROM unnest($2::text[], $3::numeric[], $4::numeric[]) AS g (instrument_id, lower_band, upper_band)
+WHERE g.lower_band IS NOT NULL OR g.upper_band IS NOT NULL
+   OR g.instrument_id IN (SELECT b.instrument_id FROM instrument_bands b)
+ON CONFLICT (instrument_id) DO UPDATE SET
+    since = excluded.since, lower_band = excluded.lower_band, upper_band = excluded.upper_band
+WHERE (known.lower_band, known.upper_band) IS DISTINCT FROM (excluded.lower_band, excluded.upper_band);
 
 -- name: instrument_ids_save
 -- The broker's own ids; one that moved to another instrument begins a new version.
@@ -995,16 +1070,18 @@ WHERE NOT EXISTS (
 ON CONFLICT (broker, native_id, valid_from) DO UPDATE SET instrument_id = excluded.instrument_id;
 
 -- name: instruments_get
--- The newest version of each.
-SELECT DISTINCT ON (instrument_id) * FROM instruments
-WHERE instrument_id = ANY($1::text[])
-ORDER BY instrument_id, valid_from DESC;
+-- The newest version of each, with its newest bands.
+SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band
+FROM instruments i LEFT JOIN instrument_bands b USING (instrument_id)
+WHERE i.instrument_id = ANY($1::text[])
+ORDER BY i.instrument_id, i.valid_from DESC;
 
 -- name: instruments_page
 -- The newest versions by id, of those that begin with a prefix.
-SELECT DISTINCT ON (instrument_id) * FROM instruments
-WHERE starts_with(instrument_id, $1) AND instrument_id > $2
-ORDER BY instrument_id, valid_from DESC
+SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band
+FROM instruments i LEFT JOIN instrument_bands b USING (instrument_id)
+WHERE starts_with(i.instrument_id, $1) AND i.instrument_id > $2
+ORDER BY i.instrument_id, i.valid_from DESC
 LIMIT $3;
 
 -- name: hold_accounts
@@ -1152,9 +1229,10 @@ ORDER BY audit_id DESC LIMIT $6
 -- name: history_instruments
 -- The newest versions by id, filtered.
 SELECT * FROM (
-    SELECT DISTINCT ON (instrument_id) * FROM instruments
-    WHERE ($1::text IS NULL OR instrument_id > $1) AND starts_with(instrument_id, $2)
-    ORDER BY instrument_id, valid_from DESC
+    SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band
+    FROM instruments i LEFT JOIN instrument_bands b USING (instrument_id)
+    WHERE ($1::text IS NULL OR i.instrument_id > $1) AND starts_with(i.instrument_id, $2)
+    ORDER BY i.instrument_id, i.valid_from DESC
 ) newest
 WHERE ($3::text IS NULL OR exchange = $3) AND ($4::text IS NULL OR segment = $4)
   AND ($5::text IS NULL OR kind = $5) AND ($6 = '' OR underlying = $6)

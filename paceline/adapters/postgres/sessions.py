@@ -40,10 +40,18 @@ class PostgresSessions:
 
     async def set_states(self, changes: Sequence[StateChange]) -> Sequence[SessionId]:
         rows = [
-            (each.session_id, each.partition, each.epoch, each.state.value, each.reason, each.connected_since)
+            (
+                each.session_id,
+                each.partition,
+                each.epoch,
+                each.pin,
+                each.state.value,
+                each.reason,
+                each.connected_since,
+            )
             for each in changes
         ]
-        written = await self._database.fetch(_STATES, *columns(rows, 6))
+        written = await self._database.fetch(_STATES, *columns(rows, 7))
         return [SessionId(row["session_id"]) for row in written]
 
     async def frames_seen(self, last: Mapping[SessionId, datetime]) -> None:
@@ -80,6 +88,9 @@ def session_of(row: Row) -> Session:
         connected_since=row["connected_since"],
         last_frame_at=row["last_frame_at"],
         version=row["version"],
+        state_since=row["state_since"],
+        failed_logins=row["failed_logins"],
+        login_url=row["login_url"],
     )
 
 
@@ -89,6 +100,9 @@ def _tokens_of(row: Row) -> Tokens:
         refresh=_sealed(row["sealed_refresh"]),
         blob=_sealed(row["sealed_blob"]),
         expires_at=row["token_expires_at"],
+        version=row["token_version"],
+        refused=row["refused_version"] >= row["token_version"],
+        obtained_at=row["token_at"],
     )
 
 

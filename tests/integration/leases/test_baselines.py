@@ -9,6 +9,7 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.domain.errors import NotOwner
 from paceline.domain.ids import Epoch, Offset
+from paceline.ports.leases import Tenure
 from tests.integration.storage.makers import HOME, LEADER, a_position, accounts_of, own
 
 
@@ -25,7 +26,7 @@ async def journaled(database: Database) -> int:
 async def test_it_stands_with_what_was_held(baselines: PostgresBaselines, database: Database) -> None:
     epoch = await own(database, "feed", [HOME])
     assert await baselines.of([LEADER]) == {}
-    assert await baselines.take(LEADER, HOME, epoch, 7, [a_position(), a_position()])
+    assert await baselines.take(LEADER, Tenure(HOME, epoch), 7, [a_position(), a_position()])
     assert (await baselines.of([LEADER]), await journaled(database)) == ({LEADER: 7}, 2)
 
 
@@ -33,7 +34,7 @@ async def test_the_first_one_stands_and_a_later_one_writes_nothing(
     baselines: PostgresBaselines, database: Database
 ) -> None:
     epoch = await own(database, "feed", [HOME])
-    tries = [baselines.take(LEADER, HOME, epoch, number, [a_position()]) for number in range(1, 6)]
+    tries = [baselines.take(LEADER, Tenure(HOME, epoch), number, [a_position()]) for number in range(1, 6)]
     answers = await asyncio.gather(*tries)
     assert sorted(answers) == [False] * 4 + [True]
     assert (await baselines.of([LEADER]))[LEADER] == answers.index(True) + 1
@@ -43,5 +44,5 @@ async def test_the_first_one_stands_and_a_later_one_writes_nothing(
 async def test_a_stale_owner_takes_nothing(baselines: PostgresBaselines, database: Database) -> None:
     await own(database, "feed", [HOME], epoch=2)
     with pytest.raises(NotOwner):
-        await baselines.take(LEADER, HOME, Epoch(1), 7, [a_position()])
+        await baselines.take(LEADER, Tenure(HOME, Epoch(1)), 7, [a_position()])
     assert (await baselines.of([LEADER]), await journaled(database)) == ({}, 0)

@@ -13,14 +13,16 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from paceline.adapters.seal import KeyringSeal
 from paceline.domain.account import Account, AccountState, AccountType, Broker, SessionState
-from paceline.domain.errors import NotFound, Unavailable
+from paceline.domain.errors import BrokerError, NotFound, Unavailable
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, BrokerAppId, Epoch, Partition
 from paceline.domain.instrument import Segment
+from paceline.domain.login import Standing
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import PARTITIONS, partition_of
 from paceline.domain.position import PositionReport
 from paceline.domain.secret import Secret
+from paceline.domain.tracking import Baseline
 from paceline.ports import broker as brokers
 from paceline.ports import sessions as session_ports
 from paceline.ports.accounts import Accounts, BrokerApp, BrokerApps
@@ -39,20 +41,26 @@ from paceline.ports.broker import (
     Window,
 )
 from paceline.ports.journal import Append, Appended
+from paceline.ports.leases import Tenure
 from paceline.ports.seal import Sealed
 from paceline.ports.sessions import SessionId, StateChange
+from paceline.runtime.account_secrets import AccountSecrets, seal_secrets
 from paceline.runtime.budget import Budget
 from paceline.runtime.credentials import CredentialStore, sealed_tokens
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
+from paceline.runtime.relogin import LoginStores, LoginTimes, Relogin
 from paceline.runtime.retry import Backoff
 from paceline.runtime.telemetry import start_telemetry
+from services.feed.clocks import BrokerClocks
 from services.feed.hub import Hub
 from services.feed.journaler import Journaler
 from services.feed.letters import LetterBox
 from services.feed.notebook import Desk
 from services.feed.shared import Door, Shared
+from services.feed.tenure import Tenures
+from services.feed.tidings import Tidings
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeJournal
@@ -113,18 +121,18 @@ class FlakyJournal(FakeJournal):
 class FakeBaselines:
     def __init__(self, journal: FakeJournal) -> None:
         self.journal = journal
-        self.taken: dict[AccountId, int] = {}
+        self.taken: dict[AccountId, Baseline] = {}
 
-    async def of(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, int]:
+    async def of(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, Baseline]:
         return {each: self.taken[each] for each in accounts if each in self.taken}
 
     async def take(
-        self, account_id: AccountId, partition: Partition, epoch: Epoch, taken_ns: int, held: Sequence[Fact]
+        self, account_id: AccountId, tenure: Tenure, taken: Baseline, held: Sequence[Fact]
     ) -> bool:
         if account_id in self.taken:
             return False
-        self.taken[account_id] = taken_ns
-        await self.journal.append(partition, epoch, held)
+        self.taken[account_id] = taken
+        await self.journal.append_many([Append(tenure.partition, tenure.epoch, held)])
         return True
 
 
@@ -137,6 +145,10 @@ class FakeAccounts:
         if account_id not in self.rows:
             raise NotFound("account", account_id)
         return self.rows[account_id]
+
+    async def credentials(self, account_ids: Iterable[AccountId]) -> Mapping[AccountId, Sealed]:
+        secrets = AccountSecrets(pin=Secret("4711"))
+        return {each: seal_secrets(SEAL, each, secrets) for each in account_ids}
 
     async def get_many(self, account_ids: Iterable[AccountId]) -> Mapping[AccountId, Account]:
         if self.away:
@@ -164,6 +176,8 @@ class FakeSessions:
         self.sealed: dict[SessionId, session_ports.Tokens] = {}
         self.states: list[StateChange] = []
         self.frames: dict[SessionId, datetime] = {}
+        self.lived_versions: dict[SessionId, int] = {}
+        self.failed_logins: dict[SessionId, int] = {}
         self.away = False
         self.epoch: Epoch | None = None
 
@@ -180,14 +194,24 @@ class FakeSessions:
         for each in taken:
             name = AccountId(each.session_id)
             self.rows[name] = replace(self.rows[name], state=each.state, reason=each.reason)
+            if each.state is SessionState.LIVE:
+                self.lived(each.session_id)
         self.states += taken
         return [each.session_id for each in taken]
+
+    def lived(self, session_id: SessionId) -> None:
+        """With the newest token: what failed before it is over."""
+        version = self.sealed[session_id].version
+        if version > self.lived_versions.get(session_id, 0):
+            self.failed_logins[session_id] = 0
+            self.lived_versions[session_id] = version
 
     async def frames_seen(self, last: Mapping[SessionId, datetime]) -> None:
         self.frames |= last
 
     async def set_tokens(self, session_id: SessionId, tokens: session_ports.Tokens) -> None:
-        self.sealed[session_id] = tokens
+        before = self.sealed.get(session_id)
+        self.sealed[session_id] = replace(tokens, version=before.version + 1 if before else 1)
 
     async def tokens(self, sessions: Iterable[SessionId]) -> Mapping[SessionId, session_ports.Tokens]:
         return {each: self.sealed[each] for each in sessions if each in self.sealed}
@@ -243,6 +267,8 @@ class FakeBroker:
     dial_failures: list[Exception] = field(default_factory=list)
     book_failures: list[Exception] = field(default_factory=list)
     exchanged: Tokens | None = None
+    refreshes: list[Tokens | BrokerError] = field(default_factory=list)
+    refreshed: int = 0
     reads: int = 0
 
     async def order_book(self, _credentials: Credentials) -> Book[OrderReport]:
@@ -281,9 +307,96 @@ class FakeBroker:
         client = self.client_of_token.get(access.reveal(), "")
         return Tokens(access, NO_SECRET, self.clock.now_ns() + 3_600_000_000_000, client)
 
+    async def refresh(self, _app: brokers.AppCredentials, _refresh: Secret, _pin: Secret) -> Tokens:
+        self.refreshed += 1
+        await self.clock.sleep(0.5)
+        answer = self.refreshes.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     async def exchange_code(self, _app: brokers.AppCredentials, _code: Secret) -> Tokens:
         assert self.exchanged is not None
         return self.exchanged
+
+
+class FakeLoginBook:
+    """As the database keeps it, on the clock of the test."""
+
+    def __init__(self, sessions: FakeSessions, clock: FakeClock) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self.failures: dict[SessionId, str] = {}
+        self.turned_down: set[SessionId] = set()
+        self.after_ns: dict[SessionId, int] = {}
+        self.claims: dict[SessionId, tuple[str, int]] = {}
+        self.links: dict[SessionId, str] = {}
+
+    async def standing(self, session_id: SessionId) -> Standing:
+        tokens, now_ns = self._sessions.sealed.get(session_id), self._clock.now_ns()
+        usable = tokens is not None and not tokens.refused and tokens.token is not None
+        if tokens is not None and tokens.expires_at is not None:
+            usable = usable and tokens.expires_at.timestamp() * 1e9 > now_ns
+        return Standing(
+            token_version=tokens.version if tokens else 0,
+            is_usable=usable,
+            can_renew=tokens is not None
+            and tokens.refresh is not None
+            and session_id not in self.turned_down,
+            failed=self._sessions.failed_logins.get(session_id, 0),
+            retry_in_ms=max(0, self.after_ns.get(session_id, 0) - now_ns) // 1_000_000,
+            is_claimed=self.claims.get(session_id, ("", 0))[1] > now_ns,
+            failure=self.failures.get(session_id, ""),
+        )
+
+    async def refuse(self, session_id: SessionId, token_version: int, words: str) -> None:
+        tokens = self._sessions.sealed[session_id]
+        if tokens.version != token_version or tokens.refused:
+            return
+        self._sessions.sealed[session_id] = replace(tokens, refused=True)
+        self.failures[session_id] = words
+        if self._sessions.lived_versions.get(session_id, 0) < token_version:
+            self._fail(session_id)
+
+    async def claim(
+        self, session_id: SessionId, token_version: int, claim: str, lives_ms: int
+    ) -> Sealed | None:
+        standing = await self.standing(session_id)
+        if standing.token_version != token_version or not standing.can_renew or standing.is_claimed:
+            return None
+        self.claims[session_id] = claim, self._clock.now_ns() + lives_ms * 1_000_000
+        return self._sessions.sealed[session_id].refresh
+
+    async def renewed(self, session_id: SessionId, claim: str, tokens: session_ports.Tokens) -> bool:
+        if self.claims.pop(session_id, ("", 0))[0] != claim:
+            return False
+        self.failures.pop(session_id, None)
+        await self._sessions.set_tokens(session_id, tokens)
+        return True
+
+    async def failed(
+        self, session_id: SessionId, claim: str, words: str, *, refused: bool, retry_after_ms: int
+    ) -> None:
+        await self.release(session_id, claim, words, retry_after_ms)
+        self._fail(session_id)
+        if refused:
+            self.turned_down.add(session_id)
+
+    async def release(self, session_id: SessionId, claim: str, words: str, retry_after_ms: int) -> None:
+        assert self.claims.pop(session_id)[0] == claim
+        self.failures[session_id] = words
+        self.after_ns[session_id] = self._clock.now_ns() + retry_after_ms * 1_000_000
+
+    async def pardon(self, session_id: SessionId) -> None:
+        self._sessions.failed_logins[session_id] = 0
+        self.turned_down.discard(session_id)
+        self.after_ns.pop(session_id, None)
+
+    async def link(self, session_id: SessionId, url: str) -> None:
+        self.links[session_id] = url
+
+    def _fail(self, session_id: SessionId) -> None:
+        self._sessions.failed_logins[session_id] = self._sessions.failed_logins.get(session_id, 0) + 1
 
 
 class House:
@@ -294,11 +407,12 @@ class House:
         self.metrics = Metrics()
         self.leases = FakeLeases(self.clock)
         self.partitions = Partitions(self.leases, self.clock, owner="me", address="me:1")
+        self.tenures = Tenures(self.partitions, self.clock)
         self.journal = FlakyJournal(self.clock)
         self.baselines = FakeBaselines(self.journal)
         self.hub = Hub(self.journal, ring_events=4)
         self.journaler = Journaler(
-            self.journal, self.hub, self.partitions, self.clock, self.metrics, group_max=50, queue_max=100
+            self.journal, self.hub, self.tenures, self.clock, self.metrics, group_max=50, queue_max=100
         )
         self.letters = LetterBox(self.journal, self.clock, self.metrics)
         self.accounts = FakeAccounts(*accounts)
@@ -317,12 +431,31 @@ class House:
             self.journaler,
             self.baselines,
             self.letters,
-            self.partitions,
+            self.tenures,
             self.clock,
             self.metrics,
             telemetry,
+            BrokerClocks(self.metrics),
         )
         self.buckets = FakeBuckets(self.clock)
+        self.announced: list[AccountId] = []
+        self.book = FakeLoginBook(self.sessions, self.clock)
+        stores = LoginStores(
+            cast(Accounts, self.accounts),
+            cast(session_ports.Sessions, self.sessions),
+            self.book,
+            self.credentials,
+            SEAL,
+        )
+        self.relogin = Relogin(
+            stores,
+            {Broker.FYERS: cast(Any, self.broker)},
+            self.clock,
+            Random(1),
+            self.metrics,
+            LoginTimes(claim_ms=10_000, retry_ms=10_000),
+            "me",
+        )
         broker = cast(Any, self.broker)
         self.shared = Shared(
             self.desk,
@@ -332,12 +465,19 @@ class House:
             Random(1),
             asyncio.Semaphore(5),
             RepeatGate(self.clock),
+            self.relogin,
+            self.book,
+            self._announce,
+            Tidings(self.clock),
             Backoff(first_s=1.0, longest_s=8.0, jitter=0),
             trades_settle_s=1.0,
             backstop_s=backstop_s,
         )
         for account in accounts:
             self.know(account)
+
+    async def _announce(self, account_id: AccountId) -> None:
+        self.announced.append(account_id)
 
     def know(self, account: Account) -> None:
         self.accounts.rows[account.account_id] = account
@@ -351,10 +491,11 @@ class House:
         account_id: AccountId,
         token: str = "good",  # noqa: S107
         lives_s: int = 3_600,
+        refresh: Secret = NO_SECRET,
     ) -> None:
         expires_ns = self.clock.now_ns() + lives_s * 1_000_000_000
         session = SessionId(account_id)
-        tokens = sealed_tokens(SEAL, session, Tokens(Secret(token), NO_SECRET, expires_ns, ""))
+        tokens = sealed_tokens(SEAL, session, Tokens(Secret(token), refresh, expires_ns, ""))
         await self.sessions.set_tokens(session, tokens)
         await self.credentials.reload([account_id])
 

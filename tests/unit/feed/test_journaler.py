@@ -8,6 +8,7 @@ import pytest
 from paceline.domain.errors import Invalid, Unavailable
 from paceline.domain.event import Fact
 from paceline.domain.ids import AccountId, Epoch, EventIdentity
+from paceline.ports.leases import Tenure
 from paceline.runtime.metric_names import EVENTS_JOURNALED, JOURNAL_BATCH
 from tests.unit.domain.given import LEADER, event, fill
 from tests.unit.feed.house import HOME, House, at_work
@@ -19,7 +20,7 @@ def some(count: int, first: int = 1) -> list[Fact]:
 
 async def told(house: House, facts: Sequence[Fact], epoch: int = 1) -> None:
     for fact in facts:
-        await house.journaler.submit(HOME, Epoch(epoch), [fact], "")
+        await house.journaler.submit(Tenure(HOME, Epoch(epoch)), [fact], "")
 
 
 def identities(house: House) -> list[EventIdentity]:
