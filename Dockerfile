@@ -20,6 +20,7 @@ COPY paceline paceline
 COPY services services
 COPY simulator simulator
 COPY benchmarks benchmarks
+COPY chaos chaos
 RUN uv sync --locked --no-dev --no-editable
 
 # Runs with a read-only root: bytecode is compiled above, and only /tmp is written to.

@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p; done))
 UV_VERSION := 0.9
+SEED ?= 1
+MINUTES ?= 3
 BIN := .venv/bin
 SYNCED := .venv/.synced
 UV := .make/uv/bin/uv
@@ -61,8 +63,9 @@ oracle: setup ## The vendor's own SDK, in an environment of its own, against the
 bench: setup ## What the parts cost on this machine, as JSON and as a table
 	@$(BIN)/paceline bench
 
-chaos: setup ## Kill, cut and restart while trading; judged by the simulator's books
-	@$(BIN)/pytest -q tests/chaos
+chaos: setup ## Kill, cut, freeze and restart while trading; judged by the simulator's books
+	@$(BIN)/paceline chaos --scope feed --seed $(SEED) --minutes $(MINUTES)
+	@$(BIN)/paceline chaos --scope copy --seed $(SEED) --minutes $(MINUTES)
 
 clean: ## Remove what the other targets made
 	@rm -rf .venv .make .oracle .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

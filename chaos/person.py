@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import grpc
+import structlog
 
 from chaos.stage import Stage
+from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.api.v1 import session_pb2
 from paceline.cli.demo.control import ControlError
+from paceline.domain.errors import Unavailable
+from paceline.domain.ids import AccountId
+from paceline.domain.partitioning import partition_of
+
+_log = structlog.get_logger(__name__)
 
 _LOOK_S = 1.0
 _WAITING = (session_pb2.SESSION_STATE_LOGIN_NEEDED, session_pb2.SESSION_STATE_SUSPENDED)
@@ -28,14 +35,20 @@ class People:
         while True:
             try:
                 await self.look()
-            except (grpc.RpcError, ControlError, aiohttp.ClientError):
-                self.stage.tally["people_turned_away"] += 1
+            except (grpc.RpcError, ControlError, aiohttp.ClientError, Unavailable) as problem:
+                _log.info("people.turned_away", problem=str(problem))
             await asyncio.sleep(_LOOK_S)
 
     async def look(self) -> None:
         self.sessions = await self.stage.registrar.list_sessions()
-        live = session_pb2.SESSION_STATE_LIVE
-        self.holders |= {each.owner_address for each in self.sessions if each.state == live}
+        rows = await PostgresLeases(self.stage.database, "feed", ttl_ms=0).rows()
+        owners = {row.partition: row.address for row in rows if row.owner is not None}
+        self.holders |= {
+            owners[partition]
+            for each in self.sessions
+            if each.state == session_pb2.SESSION_STATE_LIVE
+            and (partition := partition_of(AccountId(each.account_ids[0]))) in owners
+        }
         for session in self.sessions:
             if session.state in _WAITING:
                 (account_id,) = session.account_ids

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("paceline", "services", "simulator", "benchmarks")
+PACKAGES = ("paceline", "services", "simulator", "benchmarks", "chaos")
 
 PLANTED = [
     ("services/feed/planted.py", "import services.executor\n", "No service imports another"),
     ("paceline/domain/planted.py", "import asyncio\n", "The domain knows nothing"),
     ("paceline/cli/planted.py", "import benchmarks.feed\n", "Nothing that runs stands on"),
     ("benchmarks/planted.py", "import simulator.bench\n", "The platform knows nothing"),
+    ("services/feed/planted.py", "import chaos.run\n", "Only the command line knows chaos"),
+    ("chaos/planted.py", "import services.feed.hub\n", "Chaos judges services from outside"),
+    ("chaos/planted.py", "import simulator.truth\n", "The platform knows nothing"),
     ("simulator/planted.py", "import paceline.domain.money\n", "The simulator knows nothing"),
     ("services/risk/planted.py", "import paceline.adapters.redis.keys\n", "Only composition roots"),
     ("paceline/domain/planted.py", "import paceline.ports.clock\n", "The floors of the house"),
