@@ -214,12 +214,13 @@ class World:
             runtime.request_stop("the test is over")
             await running
 
-    async def process(self, name: str) -> Process:
+    async def process(self, name: str, **settings: str) -> Process:
         """One that can be killed."""
+        chosen = self.environ | {f"PACELINE_{key.upper()}": value for key, value in settings.items()}
         command = leashed([sys.executable, "-m", "services.feed"])
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PACELINE_")}
         made = await asyncio.create_subprocess_exec(
-            *command, env=environ | self.environ | {"PACELINE_REPLICA_ID": name}, cwd=ROOT
+            *command, env=environ | chosen | {"PACELINE_REPLICA_ID": name}, cwd=ROOT
         )
         self.stack.push_async_callback(_end, made)
         return made
