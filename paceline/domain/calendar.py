@@ -29,6 +29,12 @@ def trading_day(exchange: Exchange, at_ns: int) -> date:
     return _day_of_ordinal(_EPOCH_ORDINAL + (at_ns // NS_PER_S + offset) // _S_PER_DAY)
 
 
+def day_end_ns(exchange: Exchange, at_ns: int) -> int:
+    """The midnight after a moment where the exchange stands."""
+    after = trading_day(exchange, at_ns) + timedelta(days=1)
+    return int(datetime.combine(after, time.min, zone_of(exchange)).timestamp()) * NS_PER_S
+
+
 @lru_cache(maxsize=64)
 def _day_of_ordinal(ordinal: int) -> date:
     return date.fromordinal(ordinal)

@@ -35,6 +35,8 @@ class Credentials:
     """Source address, or the URL of a proxy; empty is the machine's own."""
     session: Secret = NO_SECRET
     """What one broker needs beside the token, in that adapter's own form (Kotak: sid, baseUrl)."""
+    version: int = 1
+    """Which token of the account this is: another with each login."""
 
 
 @dataclass(frozen=True, slots=True)

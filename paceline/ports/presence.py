@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from paceline.domain.account import SessionState
+from paceline.domain.calendar import Phase
 from paceline.domain.ids import AccountId
 from paceline.domain.instrument import Exchange, Segment
 from paceline.ports.broker import MarketStatus
@@ -17,6 +18,18 @@ class SessionPresence:
     reason: str
     since_ns: int
     last_frame_ns: int
+    token_expires_ns: int = 0
+    """0 where it is not known, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePhase:
+    """What an exchange's calendar says of one segment; the broker's word may differ."""
+
+    exchange: Exchange
+    segment: Segment
+    phase: Phase
+    since_ns: int
 
 
 class Presence(Protocol):
@@ -27,6 +40,12 @@ class Presence(Protocol):
     async def sessions(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, SessionPresence]: ...
 
     async def put_market(self, statuses: Sequence[MarketStatus], ttl_ms: int) -> None: ...
+
+    async def put_phases(self, phases: Sequence[ExchangePhase], ttl_ms: int) -> None:
+        """For whoever waits for an opening or a closing."""
+        ...
+
+    async def phase(self, exchange: Exchange, segment: Segment) -> ExchangePhase | None: ...
 
     async def market(
         self, exchange: Exchange, segment: Segment, market: str = "NORMAL"

@@ -74,6 +74,12 @@ class BrokerSettings(PartitionSettings):
         maximum=300_000,
         about="no request to a broker lasts longer; absence of an order is reckoned from it",
     )
+    login_retry_ms: int = setting(
+        default=30_000,
+        minimum=100,
+        maximum=3_600_000,
+        about="longest pause after a failed login before the second and last one of a row",
+    )
 
 
 def lease_times(settings: PartitionSettings) -> LeaseTimes:

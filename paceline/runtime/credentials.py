@@ -1,7 +1,7 @@
 """What a request to a broker needs, opened from its seals and kept in memory while it is good."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -9,6 +9,7 @@ import structlog
 from paceline.domain.account import Account
 from paceline.domain.errors import BrokerLoginNeeded, Invalid, NotFound
 from paceline.domain.ids import AccountId, BrokerAppId
+from paceline.domain.login import Lifetime
 from paceline.domain.secret import Secret
 from paceline.ports import sessions as session_ports
 from paceline.ports.accounts import Accounts, BrokerApp, BrokerApps
@@ -44,7 +45,9 @@ def sealed_tokens(seal: Seal, session_id: SessionId, tokens: Tokens) -> session_
 @dataclass(frozen=True, slots=True)
 class _Kept:
     credentials: Credentials
-    expires_ns: int
+    lifetime: Lifetime
+    """Until 0 is without an end."""
+    refused: bool
 
 
 @dataclass(slots=True)
@@ -64,9 +67,30 @@ class CredentialStore:
     def get(self, account_id: AccountId) -> Credentials:
         """From memory; `BrokerLoginNeeded` when there is no token that is still good."""
         kept = self._kept.get(account_id)
-        if kept is None or kept.expires_ns <= self.clock.now_ns():
+        if kept is None:
             raise BrokerLoginNeeded(f"{account_id} must log in")
+        if kept.refused:
+            raise BrokerLoginNeeded(f"the broker did not take the token of {account_id}")
+        until_ns = kept.lifetime.until_ns
+        if until_ns and until_ns <= self.clock.now_ns():
+            raise BrokerLoginNeeded(f"the token of {account_id} ended at {_moment(until_ns)}")
         return kept.credentials
+
+    def version(self, account_id: AccountId) -> int:
+        """Of the newest token that is known, good or not; 0 is none."""
+        kept = self._kept.get(account_id)
+        return kept.credentials.version if kept else 0
+
+    def lifetime(self, account_id: AccountId) -> Lifetime | None:
+        """Of the newest token that is known, good or not."""
+        kept = self._kept.get(account_id)
+        return kept.lifetime if kept else None
+
+    def refuse(self, credentials: Credentials) -> None:
+        """The broker did not take it: nobody here uses it any more."""
+        kept = self._kept.get(credentials.account_id)
+        if kept is not None and kept.credentials.version == credentials.version:
+            self._kept[credentials.account_id] = replace(kept, refused=True)
 
     def forget(self, account_id: AccountId) -> None:
         self._kept.pop(account_id, None)
@@ -138,10 +162,15 @@ class CredentialStore:
             token=opened(tokens.token, "token"),
             egress=account.egress,
             session=opened(tokens.blob, "blob"),
+            version=tokens.version,
         )
-        return _Kept(credentials, _expiry_ns(tokens.expires_at))
+        lifetime = Lifetime(_ns(tokens.obtained_at), _ns(tokens.expires_at))
+        return _Kept(credentials, lifetime, tokens.refused)
 
 
-def _expiry_ns(expires_at: datetime | None) -> int:
-    """A token without an expiry is good until the broker says otherwise."""
-    return 2**63 if expires_at is None else int(expires_at.timestamp() * _NS_PER_S)
+def _ns(at: datetime | None) -> int:
+    return 0 if at is None else int(at.timestamp()) * _NS_PER_S + at.microsecond * 1_000
+
+
+def _moment(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // _NS_PER_S, UTC).isoformat(" ")

@@ -89,6 +89,17 @@ LEASE_RENEWAL_SECONDS = _seconds(
 
 # Feed
 SESSIONS = _gauge("paceline_feed_sessions", "Broker sessions by state.", "broker", "state")
+SESSIONS_NOT_READY = _gauge(
+    "paceline_feed_sessions_not_ready",
+    "Sessions that could not trade now, or whose token ends before the next opening.",
+    "broker",
+)
+TOKEN_EXPIRES_SECONDS = _gauge(
+    "paceline_feed_token_expires_seconds",
+    "Until the first token of a live session ends; 0 where none is live.",
+    "broker",
+    unit=Unit.SECONDS,
+)
 SESSION_RECONNECTS = _counter(
     "paceline_feed_reconnects_total", "Order sockets dialled again.", "broker", "reason"
 )
@@ -115,6 +126,12 @@ DEAD_LETTERS = _counter(
 )
 SEEN_SECONDS = _seconds(
     "paceline_feed_seen_seconds", "From the broker's own time of a fact to its arrival here.", buckets=WIRE_S
+)
+CLOCK_ERROR_SECONDS = _gauge(
+    "paceline_feed_broker_clock_ahead_seconds",
+    "How far a broker's clock is ahead of ours; 0 while the difference proves nothing.",
+    "broker",
+    unit=Unit.SECONDS,
 )
 STREAM_CONSUMERS = _gauge("paceline_stream_consumers", "Open consumers of a stream.", "stream")
 STREAM_LAG = _gauge(

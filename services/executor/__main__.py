@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
+from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersLogins, FyersSettings
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
@@ -12,6 +12,7 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import SESSIONS, Listener
+from paceline.adapters.postgres.logins import PostgresLogins
 from paceline.adapters.postgres.offsets import PostgresOffsets
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.sessions import PostgresSessions
@@ -40,6 +41,7 @@ from paceline.runtime.metric_names import BROKER_CALL_SECONDS
 from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Partitions
+from paceline.runtime.relogin import LoginStores, Relogin, login_times
 from paceline.runtime.retry import Backoff
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
@@ -172,15 +174,22 @@ def trading_of(
     settings, clock, database = runtime.settings, runtime.clock, stores.database
     seal = KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
     broker = Fyers(FyersSettings.of(settings), stores.egresses, clock)
-    accounts = PostgresAccounts(database)
-    credentials = CredentialStore(
-        accounts, PostgresBrokerApps(database), PostgresSessions(database), seal, clock
+    accounts, sessions = PostgresAccounts(database), PostgresSessions(database)
+    credentials = CredentialStore(accounts, PostgresBrokerApps(database), sessions, seal, clock)
+    relogin = Relogin(
+        LoginStores(accounts, sessions, PostgresLogins(database), credentials, seal),
+        {Broker.FYERS: FyersLogins(FyersSettings.of(settings), stores.egresses, clock)},
+        clock,
+        runtime.random,
+        runtime.metrics,
+        login_times(settings),
+        settings.replica_id,
     )
     roster = Roster(accounts, credentials, partitions)
     windows = Windows(
         RedisBuckets(stores.redis, clock, jitter_ms=JITTER_MS), copy_orders, broker.limits, clock
     )
-    logins = Logins(credentials)
+    logins = Logins(credentials, relogin)
     placer = Placer(broker, logins, roster.type_of, clock, runtime.metrics, runtime.telemetry)
     return Trading(broker, roster, logins, windows, placer)
 

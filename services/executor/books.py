@@ -50,8 +50,8 @@ class OrderBooks:
         try:
             with self.seconds.time():
                 book = await self.broker.order_book(credentials)
-        except BrokerAuthFailed:
-            self.logins.refused(credentials)
+        except BrokerAuthFailed as refusal:
+            self.logins.refused(credentials, str(refusal))
             raise
         except BrokerRateLimited as problem:
             until_ns = self.clock.now_ns() + problem.retry_after_ms * _NS_PER_MS

@@ -48,8 +48,8 @@ class Placer:
         with self._spans(order), self._measured(type_):
             try:
                 return Placed(await self._broker.place(credentials, order.spec, order.tag))
-            except BrokerAuthFailed:
-                self._logins.refused(credentials)
+            except BrokerAuthFailed as refusal:
+                self._logins.refused(credentials, str(refusal))
                 raise
 
     @contextmanager

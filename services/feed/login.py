@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import structlog
 
 from paceline.domain.account import Account, Broker
-from paceline.domain.errors import FailedPrecondition, Invalid
+from paceline.domain.errors import FailedPrecondition, Invalid, NotFound, PacelineError
 from paceline.domain.ids import AccountId
 from paceline.domain.secret import Secret
 from paceline.ports.accounts import Accounts
 from paceline.ports.broker import Tokens
 from paceline.ports.clock import Clock
+from paceline.ports.logins import LoginBook
 from paceline.ports.seal import Seal, Sealed
 from paceline.ports.sessions import Session, SessionId, Sessions
 from paceline.runtime.credentials import CredentialStore, sealed_tokens
@@ -23,6 +24,8 @@ _log = structlog.get_logger(__name__)
 
 _NS_PER_S = 1_000_000_000
 _STATE_LIVES_S = 15 * 60
+_ANNOUNCED_LIVES_S = 24 * 60 * 60
+"""A link that waits for a person; each morning brings another."""
 _STATE_CONTEXT = "login-state"
 
 
@@ -40,6 +43,7 @@ class LoginDesk:
         self,
         accounts: Accounts,
         sessions: Sessions,
+        book: LoginBook,
         credentials: CredentialStore,
         doors: Mapping[Broker, Door],
         seal: Seal,
@@ -47,17 +51,29 @@ class LoginDesk:
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
+        self._book = book
         self._credentials = credentials
         self._doors = doors
         self._seal = seal
         self._clock = clock
 
-    async def start(self, account_id: AccountId) -> LoginLink:
+    async def start(self, account_id: AccountId, lives_s: int = _STATE_LIVES_S) -> LoginLink:
         account = await self._accounts.get(account_id)
         app = await self._credentials.app_of(account)
-        expires_ns = self._clock.now_ns() + _STATE_LIVES_S * _NS_PER_S
+        expires_ns = self._clock.now_ns() + lives_s * _NS_PER_S
         state = self._state(account_id, expires_ns)
         return LoginLink(self._door(account).logins.login_link(app, state), state, expires_ns)
+
+    async def announce(self, account_id: AccountId) -> None:
+        """A link beside the session, for whoever looks. Without one the session waits all the same."""
+        try:
+            link = await self.start(account_id, _ANNOUNCED_LIVES_S)
+            session = (await self._sessions.of_accounts([account_id])).get(account_id)
+            if session is None:
+                raise NotFound("session", account_id)
+            await self._book.link(session.session_id, link.url)
+        except PacelineError as problem:
+            _log.info("login.no_link", account=account_id, problem=str(problem))
 
     async def complete_with_code(self, account_id: AccountId, state: str, code: Secret) -> Session:
         """What the broker gave the person for the link of this state becomes the account's tokens."""

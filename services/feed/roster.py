@@ -170,6 +170,9 @@ class Roster:
     async def _attend(self) -> None:
         heard, self._heard = self._heard, set()
         mine = {each for each in heard if self._tenures.usable(each)}
+        self._heard |= (
+            heard & self._running.keys() - mine
+        )  # a lease that ran out for a moment may yet be renewed
         if not mine:
             return
         try:
@@ -246,7 +249,8 @@ class Roster:
             try:
                 changes.append(self._change(session))
             except NotOwner:
-                continue
+                if self.get(session.account_id) is session:
+                    self._changed[session.account_id] = session
         try:
             if changes:
                 await self._sessions.set_states(changes)

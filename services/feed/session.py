@@ -12,10 +12,12 @@ import structlog
 from paceline.domain.account import Account, SessionState
 from paceline.domain.errors import BrokerAuthFailed, BrokerError, BrokerLoginNeeded, Unavailable
 from paceline.domain.ids import AccountId, Partition
+from paceline.domain.login import LoginFailed, LoginSuspended
 from paceline.domain.partitioning import partition_of
-from paceline.domain.secret import Secret
+from paceline.domain.session_states import moved
 from paceline.ports import broker as brokers
 from paceline.ports.broker import Call, Credentials, Malformed, MalformedKind, Observed, OrderConnection
+from paceline.ports.sessions import Session as SessionRow
 from paceline.runtime.metric_names import FRAMES, SESSION_RECONNECTS
 from paceline.runtime.retry import Backoff
 from paceline.runtime.together import attended, patiently
@@ -25,45 +27,52 @@ from services.feed.shared import Shared
 
 _log = structlog.get_logger(__name__)
 
+_NS_PER_S = 1_000_000_000
 _STEADY_NS = 60_000_000_000
 """So long live, and the next break begins the back-off anew."""
 _PATIENCE_S = 2.0
 """A session that dials holds a place others wait for: with its limits used up it steps back."""
 _ASKS_LONGEST = 8
 """The longest pause between two readings of a book that keeps an answer owing, in settling times."""
-
-
-_REFUSALS_MAX = 2
-"""So many new tokens refused in a row, and no further one is tried unless a person asks for it."""
+_TOKEN_LOOK_S = 30.0
+"""How long a clock that was set may hide that a token has ended."""
 
 StateChanged = Callable[["Session"], None]
+
+
+class NewTokenError(Exception):
+    """There is another token than the one this connection was made with."""
 
 
 class Session:
     """Runs until cancelled or until the partition is lost; its state is what the operator sees."""
 
-    def __init__(self, account: Account, shared: Shared, changed: StateChanged) -> None:
+    def __init__(
+        self, account: Account, shared: Shared, changed: StateChanged, before: SessionRow | None = None
+    ) -> None:
+        """`before`: how it stood when it was last written down, here or elsewhere."""
         self.account = account
         self.partition: Partition = partition_of(account.account_id)
         self.state = SessionState.DISCONNECTED
         self.reason = ""
         self.since_ns = 0
         """When it came into this state."""
-        self.refused: Secret | None = None
-        """The token that the broker did not take."""
         self._shared = shared
+        self._before = before
         self._clock = shared.desk.clock
         self._changed = changed
         self._notebook: Notebook | None = None
         self._connection: OrderConnection | None = None
         self._last_frame_ns = 0
         self._live_since_ns: int | None = None
-        self._token: Secret | None = None
-        self._verified: Secret | None = None
-        self._has_waited = False
-        """Since it was last live: a token that it finds now is a new one."""
-        self._refusals = 0
+        self._credentials: Credentials | None = None
+        """What the broker was last asked with."""
+        self._verified = 0
+        """The token that is known to be of this client."""
         self._wake = asyncio.Event()
+        self._token_news = asyncio.Event()
+        self._awaits_login = False
+        """A login failed and is tried again after a pause, unless a token comes from elsewhere."""
         self._needs_books = asyncio.Event()
 
     @property
@@ -94,19 +103,31 @@ class Session:
     def pardon(self) -> None:
         """A person is at it: where it was suspended, it waits for the next token again."""
         if self.state is SessionState.SUSPENDED:
-            self._refusals = 0
             self._move(SessionState.LOGIN_NEEDED, self.reason)
+
+    def reconsider(self) -> None:
+        """Its tokens were read again: it goes on with the newest."""
+        self._token_news.set()
+        if (self.state is SessionState.LOGIN_NEEDED or self._awaits_login) and self._has_token():
+            self.wake()
+
+    async def announce(self) -> None:
+        """A new link for the person who must log in."""
+        await self._shared.announce(self.account_id)
 
     async def run(self) -> None:
         """No last attempt: only a person's missing login makes it wait for a wake instead of a back-off."""
         attempt = 0
+        await self._resume()
         while True:
             try:
                 await self._live_once()
-            except BrokerAuthFailed as refusal:
-                self._count_refusal()
+            except NewTokenError:
                 attempt = 0
-                await self._await_login(str(refusal))
+                self._move(SessionState.CONNECTING, "there is a new token")
+            except BrokerAuthFailed as refusal:
+                attempt = 0
+                await self._log_in_again(refusal)
             except (Unavailable, BrokerError) as problem:
                 attempt = 1 if self._was_steady() else attempt + 1
                 await self._step_back(problem, self._shared.backoff.wait_s(attempt, self._shared.random))
@@ -121,8 +142,7 @@ class Session:
         self._move(SessionState.CONNECTING, self.reason if self.state is SessionState.CONNECTING else "")
         door = self._shared.doors[self.account.broker]
         async with self._shared.dials:
-            credentials = self._shared.credentials.get(self.account_id)
-            self._token = credentials.token
+            credentials = self._credentials = self._current()
             await self._verify(door.broker, credentials)
             connection = await door.streams.connect(credentials)
             try:
@@ -135,12 +155,12 @@ class Session:
             self._connection = connection
             try:
                 self._live_since_ns = self._clock.monotonic_ns()
-                self._has_waited, self._refusals = False, 0
                 self._move(SessionState.LIVE)
                 await attended(
                     self._listen(connection, notebook),
                     self._ask_books(notebook, door.broker, credentials),
                     Backstop(self.account, self._shared, door.broker, credentials, notebook).run(),
+                    self._mind_token(credentials),
                 )
             finally:
                 self._last_frame_ns = connection.last_frame_ns
@@ -149,7 +169,7 @@ class Session:
 
     async def _verify(self, broker: brokers.Broker, credentials: Credentials) -> None:
         """Whose token it is, asked once for each: another's books must never become this account's."""
-        if self._verified == credentials.token:
+        if self._verified == credentials.version:
             return
         await self._spend_dialling()
         profile = await broker.profile(credentials)
@@ -157,7 +177,7 @@ class Session:
             raise BrokerLoginNeeded(
                 f"the token is of {profile.client_id}, and not of {self.account.client_id}"
             )
-        self._verified = credentials.token
+        self._verified = credentials.version
 
     async def _recovered(self, broker: brokers.Broker, credentials: Credentials) -> Notebook:
         notebook = self._notebook
@@ -169,27 +189,79 @@ class Session:
             self._needs_books.set()
         return notebook
 
-    def _count_refusal(self) -> None:
-        """The same token refused again is no further failure, nor is one that has lived."""
-        if self._token is None or self._token == self.refused:
-            return
-        self.refused = self._token
-        self._refusals += self._has_waited
+    def _current(self) -> Credentials:
+        """The newest token; where there is none that is good, that is no refusal of the last one."""
+        self._credentials = None
+        return self._shared.credentials.get(self.account_id)
 
-    async def _await_login(self, reason: str) -> None:
-        """Exits wait and are alarmed elsewhere; here nothing is tried until someone logged in."""
-        self._shared.credentials.forget(self.account_id)
+    def _has_token(self) -> bool:
+        try:
+            self._shared.credentials.get(self.account_id)
+        except BrokerAuthFailed:
+            return False
+        return True
+
+    async def _mind_token(self, used: Credentials) -> None:
+        """Beside a live connection: it ends with its token, and when there is another."""
+        while True:
+            if self._current().version != used.version:
+                raise NewTokenError
+            self._credentials = used
+            self._token_news.clear()
+            life = self._shared.credentials.lifetime(self.account_id)
+            left_s = (
+                (life.until_ns - self._clock.now_ns()) / _NS_PER_S
+                if life and life.until_ns
+                else _TOKEN_LOOK_S
+            )
+            await patiently(self._clock, min(left_s, _TOKEN_LOOK_S), self._token_news)
+
+    async def _resume(self) -> None:
+        """What waited for a person before this process held it waits on, with its reason and its time."""
+        before = self._before
+        if before is None or before.state_since is None:
+            return
+        if before.state is SessionState.SUSPENDED:
+            self.since_ns = round(before.state_since.timestamp() * _NS_PER_S)
+            await self._park(SessionState.SUSPENDED, before.reason)
+        elif before.state is SessionState.LOGIN_NEEDED and not self._has_token():
+            self.since_ns = round(before.state_since.timestamp() * _NS_PER_S)
+            await self._log_in_again(BrokerLoginNeeded(before.reason))
+
+    async def _log_in_again(self, refusal: BrokerAuthFailed) -> None:
+        """Shared with everyone who met the same; returns when another connection may be tried."""
+        relogin, used = self._shared.relogin, self._credentials
+        self._credentials = None
+        try:
+            if used is not None:
+                await relogin.refused(used, str(refusal))
+            after = self._shared.credentials.version(self.account_id)
+            await relogin.renewed(self.account_id, 0 if self._has_token() else after, str(refusal))
+        except LoginSuspended as problem:
+            await self._park(SessionState.SUSPENDED, str(problem))
+        except LoginFailed as problem:
+            self._awaits_login = True
+            await self._step_back(problem, problem.retry_after_ms / 1_000)
+            self._awaits_login = False
+        except BrokerLoginNeeded as problem:
+            await self._park(SessionState.LOGIN_NEEDED, str(problem))
+        except (Unavailable, BrokerError) as problem:
+            await self._step_back(problem, self._shared.backoff.wait_s(1, self._shared.random))
+
+    async def _park(self, state: SessionState, reason: str) -> None:
+        """Exits wait and are alarmed elsewhere; here nothing is tried until somebody acted."""
         self._wake.clear()
-        self._has_waited = True
-        suspended = self._refusals >= _REFUSALS_MAX
-        self._move(SessionState.SUSPENDED if suspended else SessionState.LOGIN_NEEDED, reason)
-        await self._wake.wait()
+        self._move(state, reason)
+        await self.announce()
+        while self.state is SessionState.SUSPENDED or not (self._wake.is_set() or self._has_token()):
+            await self._wake.wait()
+            if self.state is SessionState.SUSPENDED:
+                self._wake.clear()
 
     async def _step_back(self, problem: Exception, pause_s: float) -> None:
         reconnects = self._shared.desk.metrics.counter(SESSION_RECONNECTS)
         reconnects.labels(self.account.broker, type(problem).__name__).inc()
-        if self._shared.gate.held_back(self.account_id) is not None:
-            _log.info("session.lost", account=self.account_id, problem=str(problem), again_in_s=pause_s)
+        _log.debug("session.lost", account=self.account_id, problem=str(problem), again_in_s=pause_s)
         self._wake.clear()
         self._move(SessionState.CONNECTING, str(problem))
         await patiently(self._clock, pause_s, self._wake)
@@ -250,10 +322,15 @@ class Session:
     def _move(self, state: SessionState, reason: str = "") -> None:
         if (state, reason) == (self.state, self.reason):
             return
-        if state is not self.state:
+        before, self.state, self.reason = self.state, moved(self.state, state), reason
+        if state is not before and not self._stood_so(state):
             self.since_ns = self._clock.now_ns()
-        self.state, self.reason = state, reason
+        self._before = None
         self._changed(self)
+
+    def _stood_so(self, state: SessionState) -> bool:
+        """When it was taken over."""
+        return self._before is not None and self._before.state is state and self.since_ns > 0
 
 
 def _stranger(heard: Observed, account_id: AccountId) -> Malformed:

@@ -12,6 +12,7 @@ from paceline.ports.broker import Call
 from paceline.ports.clock import Clock
 from paceline.ports.presence import Presence, SessionPresence
 from paceline.ports.sessions import SessionId, Sessions
+from paceline.runtime.credentials import CredentialStore
 from paceline.runtime.metric_names import STREAM_CONSUMERS, STREAM_LAG
 from paceline.runtime.metrics import Metrics
 from services.feed.hub import Hub
@@ -33,8 +34,16 @@ class Vitals:
     """Once a second, in one round trip to each store, however many sessions there are."""
 
     def __init__(
-        self, roster: Roster, hub: Hub, presence: Presence, sessions: Sessions, clock: Clock, metrics: Metrics
+        self,
+        roster: Roster,
+        hub: Hub,
+        presence: Presence,
+        sessions: Sessions,
+        credentials: CredentialStore,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
+        self._credentials = credentials
         self._roster = roster
         self._hub = hub
         self._presence = presence
@@ -58,8 +67,13 @@ class Vitals:
         self._lag.set(self._hub.lag())
         sessions = self._roster.all()
         if sessions:
-            await self._presence.put_sessions([_presence(each) for each in sessions], _LIVES_MS)
+            words = [_presence(each, self._token_expires_ns(each)) for each in sessions]
+            await self._presence.put_sessions(words, _LIVES_MS)
         await self._tell_frames(sessions)
+
+    def _token_expires_ns(self, session: Session) -> int:
+        life = self._credentials.lifetime(session.account_id)
+        return life.until_ns if life else 0
 
     async def _tell_frames(self, sessions: Sequence[Session]) -> None:
         """Only of those who were heard since the last time."""
@@ -108,7 +122,12 @@ class MarketWatch:
         return True
 
 
-def _presence(session: Session) -> SessionPresence:
+def _presence(session: Session, token_expires_ns: int) -> SessionPresence:
     return SessionPresence(
-        session.account_id, session.state, session.reason, session.since_ns, session.last_heard_ns
+        session.account_id,
+        session.state,
+        session.reason,
+        session.since_ns,
+        session.last_heard_ns,
+        token_expires_ns,
     )

@@ -1,6 +1,6 @@
 """What changes state: once for each request id, with its audit, by whoever says he is."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -44,7 +44,8 @@ class Done(Generic[A]):
 class _Asked:
     method: str
     request_id: str
-    fingerprint: bytes
+    fingerprints: tuple[bytes, ...]
+    """Under each key of the ring: whoever asked before the newest came asked the same."""
     actor: str
 
     def entry(self, deed: Deed) -> AuditEntry:
@@ -66,14 +67,15 @@ def taken_as(what: str, name: str) -> Iterator[None]:
 class Once:
     """Without a request id a request is simply carried out.
 
-    `key` keeps fingerprints, which are stored, from telling anything of the secrets in a request.
+    `keys` keep fingerprints, which are stored, from telling anything of the secrets in a request. The first
+    is used; the others are those of before, known for as long as they stay in the ring.
     """
 
-    def __init__(self, changes: Changes, requests: Requests, audit: Audit, key: bytes) -> None:
+    def __init__(self, changes: Changes, requests: Requests, audit: Audit, keys: Sequence[bytes]) -> None:
         self._changes = changes
         self._requests = requests
         self._audit = audit
-        self._key = key
+        self._keys = keys
 
     async def change(
         self, request: Message, context: Any, kind: type[A], work: Callable[[Change], Awaitable[Done[A]]]
@@ -115,18 +117,19 @@ class Once:
         require_sound(request)
         method = type(request).__name__.removesuffix("Request")
         request_id = str(getattr(request, "request_id"))  # noqa: B009 - every request here has one
-        return _Asked(method, request_id, self._fingerprint(request), _actor(context))
+        return _Asked(method, request_id, self._fingerprints(request), _actor(context))
 
-    def _fingerprint(self, request: Message) -> bytes:
+    def _fingerprints(self, request: Message) -> tuple[bytes, ...]:
         content = request.SerializeToString(deterministic=True)
-        return blake2b(content, digest_size=_DIGEST_BYTES, key=self._key).digest()
+        return tuple(blake2b(content, digest_size=_DIGEST_BYTES, key=key).digest() for key in self._keys)
 
 
 async def _answered(requests: Requests, asked: _Asked) -> bytes | None:
     if not asked.request_id:
         return None
     try:
-        return await requests.begin(asked.method, asked.request_id, asked.fingerprint)
+        newest, *others = asked.fingerprints
+        return await requests.begin(asked.method, asked.request_id, newest, others)
     except Conflict as reused:
         raise RpcRefusedError(
             RpcStatus(grpc.StatusCode.ALREADY_EXISTS, str(reused), "REQUEST_ID_REUSED")

@@ -1,15 +1,10 @@
 """Settings of the replicator."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 from paceline.runtime.broker_settings import PartitionSettings
+from paceline.runtime.market_hours import MarketHours as MarketHours
 from paceline.runtime.settings import setting
-
-
-class MarketHours(Enum):
-    INDIA = "india"
-    ALWAYS_OPEN = "always-open"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,7 @@
 """Answers kept by request id in PostgreSQL."""
 
+from collections.abc import Collection
+
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.errors import Conflict, Unavailable
@@ -15,13 +17,16 @@ class PostgresRequests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, method: str, request_id: str, fingerprint: bytes) -> bytes | None:
-        if await self._database.row(_CLAIM, method, request_id, fingerprint) is not None:
+    async def begin(
+        self, method: str, request_id: str, fingerprint: bytes, others: Collection[bytes] = ()
+    ) -> bytes | None:
+        same = [fingerprint, *others]
+        if await self._database.row(_CLAIM, method, request_id, same) is not None:
             return None
         row = await self._database.row(_GET, method, request_id)
-        if row is None or (row["fingerprint"] == fingerprint and row["response"] is None):
+        if row is None or (row["fingerprint"] in same and row["response"] is None):
             raise Unavailable(f"request {request_id!r} is being carried out")
-        if row["fingerprint"] != fingerprint:
+        if row["fingerprint"] not in same:
             raise Conflict(f"request id {request_id!r} was used for another {method}")
         answer: bytes = row["response"]
         return answer

@@ -52,6 +52,10 @@ def market_status(exchange: Exchange, segment: Segment, market_name: str) -> str
     return f"market_status:{{{exchange.value}:{segment.value}:{market_name}}}"
 
 
+def exchange_phase(exchange: Exchange, segment: Segment) -> str:
+    return f"exchange_phase:{{{exchange.value}:{segment.value}}}"
+
+
 def session(account: AccountId) -> str:
     return f"session:{{{account}}}"
 

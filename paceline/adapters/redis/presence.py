@@ -7,10 +7,11 @@ from redis.asyncio import Redis
 from paceline.adapters.redis import keys
 from paceline.adapters.redis.connection import HashFields, map_errors, text
 from paceline.domain.account import SessionState
+from paceline.domain.calendar import Phase
 from paceline.domain.ids import AccountId
 from paceline.domain.instrument import Exchange, Segment
 from paceline.ports.broker import MarketPhase, MarketStatus
-from paceline.ports.presence import SessionPresence
+from paceline.ports.presence import ExchangePhase, SessionPresence
 
 
 class RedisPresence:
@@ -46,6 +47,24 @@ class RedisPresence:
                     key = keys.market_status(each.exchange, each.segment, each.market)
                     pipeline.set(key, each.phase.value, px=ttl_ms)
                 await pipeline.execute()
+
+    async def put_phases(self, phases: Sequence[ExchangePhase], ttl_ms: int) -> None:
+        with map_errors():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for each in phases:
+                    key = keys.exchange_phase(each.exchange, each.segment)
+                    pipeline.hset(key, mapping={"phase": each.phase.value, "since_ns": each.since_ns})
+                    pipeline.pexpire(key, ttl_ms)
+                await pipeline.execute()
+
+    async def phase(self, exchange: Exchange, segment: Segment) -> ExchangePhase | None:
+        with map_errors():
+            phase, since_ns = await self._redis.hmget(
+                keys.exchange_phase(exchange, segment), ["phase", "since_ns"]
+            )
+        if phase is None or since_ns is None:
+            return None
+        return ExchangePhase(exchange, segment, Phase(text(phase)), int(since_ns))
 
     async def market(
         self, exchange: Exchange, segment: Segment, market: str = "NORMAL"
@@ -89,6 +108,7 @@ def _fields(presence: SessionPresence) -> HashFields:
         "reason": presence.reason,
         "since_ns": presence.since_ns,
         "last_frame_ns": presence.last_frame_ns,
+        "token_expires_ns": presence.token_expires_ns,
     }
 
 
@@ -99,4 +119,5 @@ def _presence(account: AccountId, fields: Mapping[bytes, bytes]) -> SessionPrese
         reason=fields[b"reason"].decode(),
         since_ns=int(fields[b"since_ns"]),
         last_frame_ns=int(fields[b"last_frame_ns"]),
+        token_expires_ns=int(fields.get(b"token_expires_ns", b"0")),
     )

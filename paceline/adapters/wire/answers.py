@@ -39,6 +39,10 @@ def session_to_wire(session: Session, into: session_pb2.Session | None = None) -
     wire.state = SESSION_STATE.wire[session.state]
     wire.detail = session.reason
     wire.version = session.version
+    wire.failed_logins = session.failed_logins
+    wire.login_url = session.login_url
+    if session.state_since is not None:
+        wire.state_time.CopyFrom(timestamp_of(session.state_since))
     if session.token_expires_at is not None:
         wire.token_expire_time.CopyFrom(timestamp_of(session.token_expires_at))
     if session.connected_since is not None:

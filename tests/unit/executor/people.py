@@ -1,5 +1,6 @@
 """Accounts with tokens in memory."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -41,9 +42,17 @@ class FakeCredentials:
     stored: dict[AccountId, str] = field(default_factory=dict)
     kept: dict[AccountId, Credentials] = field(default_factory=dict)
     reads: int = 0
+    dead: set[AccountId] = field(default_factory=set)
+
+    def version(self, account_id: AccountId) -> int:
+        return self.kept[account_id].version if account_id in self.kept else 0
+
+    def refuse(self, credentials: Credentials) -> None:
+        if self.version(credentials.account_id) == credentials.version:
+            self.dead.add(credentials.account_id)
 
     def get(self, account_id: AccountId) -> Credentials:
-        if account_id not in self.kept:
+        if account_id not in self.kept or account_id in self.dead:
             raise BrokerLoginNeeded(f"{account_id} must log in")
         return self.kept[account_id]
 
@@ -67,4 +76,27 @@ class FakeCredentials:
         self.reads += 1
         for each in accounts:
             if each in self.stored:
-                self.kept[each] = Credentials(each, "client", "app", Secret(self.stored[each]))
+                token = Secret(self.stored[each])
+                before = self.kept.get(each)
+                version = 1 if before is None else before.version + (before.token != token)
+                if before is None or before.version != version:
+                    self.dead.discard(each)
+                self.kept[each] = Credentials(each, "client", "app", token, version=version)
+
+
+@dataclass
+class FakeRelogin:
+    """Another token is what stands in the sessions table, if it is another."""
+
+    credentials: FakeCredentials
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    async def refused(self, credentials: Credentials, words: str) -> None:
+        self.told.append((credentials.token.reveal(), words))
+
+    async def renewed(self, account_id: AccountId, after: int, _why: str) -> Credentials:
+        await asyncio.sleep(0)
+        self.credentials._read([account_id])
+        found = self.credentials.get(account_id)
+        assert found.version > after
+        return found

@@ -33,7 +33,7 @@ from services.executor.place import Placer
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
 from tests.unit.executor.given import FOLLOWER, LIMITS, S, order
-from tests.unit.executor.people import FakeCredentials
+from tests.unit.executor.people import FakeCredentials, FakeRelogin
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -67,6 +67,7 @@ class World:
     clock: FakeClock
     desk: Desk
     credentials: FakeCredentials
+    relogin: FakeRelogin
     metrics: Metrics
     logins: Logins
     placer: Placer
@@ -88,7 +89,8 @@ async def a_world(telemetry: Telemetry | None = None) -> World:
     desk, metrics = Desk(clock), Metrics()
     credentials = FakeCredentials({FOLLOWER: "first"})
     await credentials.load([FOLLOWER])
-    logins = Logins(credentials)  # type: ignore[arg-type]
+    relogin = FakeRelogin(credentials)
+    logins = Logins(credentials, relogin)  # type: ignore[arg-type]
     placer = Placer(
         desk,  # type: ignore[arg-type]
         logins,
@@ -97,7 +99,7 @@ async def a_world(telemetry: Telemetry | None = None) -> World:
         metrics,
         telemetry or start_telemetry(service="executor", replica_id="a"),
     )
-    return World(clock, desk, credentials, metrics, logins, placer, FakeBuckets(clock))
+    return World(clock, desk, credentials, relogin, metrics, logins, placer, FakeBuckets(clock))
 
 
 async def test_an_order_is_placed_and_measured_under_its_accounts_type() -> None:
@@ -125,21 +127,21 @@ async def test_without_a_token_nothing_is_asked() -> None:
     assert world.desk.tokens == []
 
 
-async def test_any_number_of_callers_share_one_look_for_a_new_token() -> None:
+async def test_any_number_of_callers_tell_of_a_refused_token_once() -> None:
     world = await a_world()
     world.credentials.stored[FOLLOWER] = "second"
-    before, old = world.credentials.reads, world.logins.of(FOLLOWER)
-    world.logins.refused(old)
+    old = world.logins.of(FOLLOWER)
+    world.logins.refused(old, "-8")
     assert await asyncio.gather(*(world.logins.relogin(FOLLOWER) for _ in range(20))) == [True] * 20
-    world.logins.refused(old)
+    world.logins.refused(old, "-8")
     assert await world.logins.relogin(FOLLOWER), "an answer to the old token that came later"
-    assert world.credentials.reads == before + 1
+    assert world.relogin.told == [("first", "-8")]
     assert world.logins.of(FOLLOWER).token.reveal() == "second"
 
 
 async def test_the_same_token_again_is_no_login() -> None:
     world = await a_world()
-    world.logins.refused(world.logins.of(FOLLOWER))
+    world.logins.refused(world.logins.of(FOLLOWER), "-8")
     assert not await world.logins.relogin(FOLLOWER)
     del world.credentials.stored[FOLLOWER]
     assert not await world.logins.relogin(FOLLOWER)

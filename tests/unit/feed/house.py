@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from random import Random
 from typing import Any, Self, cast
 
@@ -222,6 +223,7 @@ class FakeConnection:
     """Says what it is given; ends by what it is given to raise."""
 
     clock: FakeClock
+    told: list[Fill]
     said: asyncio.Queue[Observed | Malformed | Exception] = field(default_factory=asyncio.Queue)
     closed: bool = False
     last_frame_ns: int = 0
@@ -246,6 +248,7 @@ class FakeConnection:
         await self.aclose()
 
     def say(self, *reports: Report, raw: bytes = b"frame") -> None:
+        self.told += [report for report in reports if isinstance(report, Fill)]
         self.said.put_nowait(Observed(reports, raw, self.clock.now_ns()))
 
     def cut(self, problem: Exception | None = None) -> None:
@@ -261,6 +264,10 @@ class FakeBroker:
     orders: list[OrderReport] = field(default_factory=list)
     trades: list[Fill] = field(default_factory=list)
     held: list[PositionReport] = field(default_factory=list)
+    held_alone: bool = False
+    """The position book is `held` as it stands, whatever was traded."""
+    told: list[Fill] = field(default_factory=list)
+    """By sockets."""
     broken_rows: tuple[Malformed, ...] = ()
     client_of_token: dict[str, str] = field(default_factory=dict)
     connections: list[FakeConnection] = field(default_factory=list)
@@ -271,6 +278,9 @@ class FakeBroker:
     refreshed: int = 0
     reads: int = 0
 
+    def __post_init__(self) -> None:
+        self.began_ns = self.clock.now_ns()
+
     async def order_book(self, _credentials: Credentials) -> Book[OrderReport]:
         return self._book(self.orders)
 
@@ -278,7 +288,20 @@ class FakeBroker:
         return self._book(self.trades)
 
     async def positions(self, _credentials: Credentials) -> Book[PositionReport]:
-        return self._book(self.held)
+        return self._book(self.held if self.held_alone else self._held_by_now())
+
+    def _held_by_now(self) -> list[PositionReport]:
+        """What was held at first, and what was traded since the broker was made."""
+        rows = {row.key: row for row in self.held}
+        told = {(each.order_id, each.trade_id): each for each in (*self.trades, *self.told)}
+        for each in told.values():
+            if each.broker_time_ns >= self.began_ns:
+                flat = PositionReport(
+                    each.account_id, each.key, each.exchange, each.segment, Decimal(0), each.price
+                )
+                row = rows.get(each.key, flat)
+                rows[each.key] = replace(row, quantity=row.quantity + each.quantity * int(each.side))
+        return list(rows.values())
 
     def _book(self, rows: Sequence[Any]) -> Book[Any]:
         self.reads += 1
@@ -297,7 +320,7 @@ class FakeBroker:
     async def connect(self, _credentials: Credentials) -> FakeConnection:
         if self.dial_failures:
             raise self.dial_failures.pop(0)
-        self.connections.append(FakeConnection(self.clock))
+        self.connections.append(FakeConnection(self.clock, self.told))
         return self.connections[-1]
 
     def login_link(self, app: brokers.AppCredentials, state: str) -> str:

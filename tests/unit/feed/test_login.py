@@ -20,6 +20,7 @@ def desk(house: House) -> LoginDesk:
     return LoginDesk(
         house.accounts,  # type: ignore[arg-type]
         house.sessions,  # type: ignore[arg-type]
+        house.book,
         house.credentials,
         house.shared.doors,
         SEAL,

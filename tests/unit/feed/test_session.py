@@ -15,8 +15,9 @@ from paceline.domain.ids import AccountId
 from paceline.domain.instrument import Exchange, Segment
 from paceline.domain.order import BrokerStatus, Fill, OrderReport
 from paceline.domain.position import PositionReport
-from paceline.domain.secret import Secret
+from paceline.domain.tracking import Baseline
 from paceline.ports.broker import Book, Credentials, Malformed, MalformedKind
+from paceline.ports.sessions import SessionId
 from paceline.runtime.metric_names import DEAD_LETTERS, SESSION_RECONNECTS
 from services.feed.session import Session
 from tests.unit.domain.given import KEY, LEADER, S, d, fill, report
@@ -101,7 +102,7 @@ async def test_books_that_do_not_hold_still_are_no_baseline(house: House) -> Non
 
 async def test_a_baseline_that_another_took_stands_and_what_came_after_is_news(house: House) -> None:
     stage = Stage(house)
-    house.baselines.taken[LEADER] = stage.now - 60 * S
+    house.baselines.taken[LEADER] = Baseline(stage.now - 60 * S)
     house.broker.trades = [fill(3, at=stage.now - 30 * S), fill(4, trade="old", at=stage.now - 90 * S)]
     async with live(house) as stage:
         assert [fact.recovered for fact in house.facts()] == [True]
@@ -120,6 +121,7 @@ async def test_facts_come_in_the_order_they_were_told(house: House) -> None:
 
 async def test_without_a_token_it_waits_and_does_not_dial(house: House) -> None:
     house.credentials.forget(LEADER)
+    house.sessions.sealed.clear()
     async with live(house) as stage:
         await house.pass_(120)
         assert stage.states == [SessionState.CONNECTING, SessionState.LOGIN_NEEDED]
@@ -135,7 +137,8 @@ async def test_a_refused_token_waits_for_a_person_and_is_remembered(house: House
     async with live(house) as stage:
         await house.pass_(120)
         assert stage.session.state is SessionState.LOGIN_NEEDED
-        assert stage.session.refused == Secret("good")
+        assert house.sessions.sealed[SessionId(LEADER)].refused
+        assert house.announced == [LEADER]
         await house.log_in(LEADER, "better")
         stage.session.wake()
         await house.pass_(0.25)
@@ -150,31 +153,33 @@ async def try_token(house: House, stage: Stage, token: str) -> SessionState:
 
 
 async def test_two_new_tokens_refused_in_a_row_suspend_it_until_a_person_is_at_it(house: House) -> None:
-    house.broker.dial_failures = [BrokerAuthFailed("403") for _ in range(4)]
+    house.broker.dial_failures = [BrokerAuthFailed("403") for _ in range(3)]
     async with live(house) as stage:
         assert stage.session.state is SessionState.LOGIN_NEEDED
-        assert await try_token(house, stage, "first") is SessionState.LOGIN_NEEDED
         assert await try_token(house, stage, "second") is SessionState.SUSPENDED
         assert stage.session.reason == "403"
+        assert await try_token(house, stage, "unasked") is SessionState.SUSPENDED
+        await house.book.pardon(SessionId(LEADER))
         stage.session.pardon()
-        assert stage.session.state is SessionState.LOGIN_NEEDED
         assert await try_token(house, stage, "third") is SessionState.LOGIN_NEEDED
         assert await try_token(house, stage, "fourth") is SessionState.LIVE
 
 
 async def test_the_same_token_tried_again_is_no_further_failure(house: House) -> None:
-    house.broker.dial_failures = [BrokerAuthFailed("403") for _ in range(4)]
+    house.broker.dial_failures = [BrokerAuthFailed("403")]
     async with live(house) as stage:
-        for token in ("good", "better", "better"):
-            assert await try_token(house, stage, token) is SessionState.LOGIN_NEEDED
+        for _ in range(3):
+            stage.session.wake()
+            await house.pass_(2)
+            assert stage.session.state is SessionState.LOGIN_NEEDED
         assert await try_token(house, stage, "best") is SessionState.LIVE
 
 
 async def test_a_token_that_lived_ends_the_row_of_refusals(house: House) -> None:
-    house.broker.dial_failures = [BrokerAuthFailed("403") for _ in range(2)]
+    house.broker.dial_failures = [BrokerAuthFailed("403")]
     async with live(house) as stage:
-        assert await try_token(house, stage, "bad") is SessionState.LOGIN_NEEDED
         assert await try_token(house, stage, "fine") is SessionState.LIVE
+        house.sessions.lived(SessionId(LEADER))
         stage.socket.cut(BrokerAuthFailed("expired"))
         await house.clock.settle()
         house.broker.dial_failures = [BrokerAuthFailed("403")]
@@ -276,10 +281,10 @@ async def test_the_trade_book_is_read_only_when_a_trade_stays_away(house: House)
         stage.socket.say(report(T, order="2", filled=7, at=stage.now))
         house.broker.trades = [fill(7, order="2", trade="t9", at=stage.now)]
         await house.pass_(2)
-        assert house.broker.reads == reads + 2
+        assert house.broker.reads == reads + 3
         assert stage.kinds().count(EventKind.FILL) == 2
         await house.pass_(30)
-        assert house.broker.reads == reads + 2
+        assert house.broker.reads == reads + 3
 
 
 async def test_a_book_that_lags_is_asked_again_and_more_slowly(house: House) -> None:
@@ -288,7 +293,7 @@ async def test_a_book_that_lags_is_asked_again_and_more_slowly(house: House) -> 
         house.broker.book_failures = [Unavailable("later")]
         stage.socket.say(report(T, filled=5, at=stage.now))
         await house.pass_(60)
-        assert reads + 8 < house.broker.reads < reads + 24
+        assert reads + 12 < house.broker.reads < reads + 36
         house.broker.trades = [fill(5, at=stage.now)]
         await house.pass_(10)
         assert stage.kinds().count(EventKind.FILL) == 1
@@ -337,12 +342,12 @@ async def test_a_token_that_dies_while_books_are_read_needs_a_login(house: House
         stage.socket.say(report(T, filled=5, at=stage.now))
         await house.pass_(2)
         assert stage.session.state is SessionState.LOGIN_NEEDED
-        assert stage.session.refused == Secret("good")
+        assert house.sessions.sealed[SessionId(LEADER)].refused
         assert house.broker.connections[0].closed
 
 
 async def test_bad_frames_are_counted_kept_and_passed_over(house: House) -> None:
-    house.baselines.taken[LEADER] = house.clock.now_ns()
+    house.baselines.taken[LEADER] = Baseline(house.clock.now_ns())
     house.broker.broken_rows = (Malformed(b"row", MalformedKind.BAD_VALUE, "qty: '\x00\ud800'"),)
     async with live(house) as stage:
         stage.socket.said.put_nowait(Malformed(b"}{", MalformedKind.UNPARSEABLE, "not JSON"))

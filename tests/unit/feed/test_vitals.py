@@ -46,6 +46,7 @@ async def test_presence_and_last_frames_are_told_in_batches(house: House) -> Non
         house.hub,
         presence,  # type: ignore[arg-type]
         house.sessions,  # type: ignore[arg-type]
+        house.credentials,
         house.clock,
         house.metrics,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from paceline.domain.errors import Unavailable
 from paceline.runtime.settings import SettingsError, load
-from services.gateway.__main__ import fingerprint_key
+from services.gateway.__main__ import fingerprint_keys
 from services.gateway.settings import Settings
 from services.gateway.upkeep import FORGET_EVERY_S, every, forgetting
 from tests.fakes.clock import FakeClock
@@ -23,10 +23,11 @@ def test_without_a_key_there_is_nothing_to_seal_with() -> None:
 
 def test_fingerprints_are_made_under_a_key_of_their_own() -> None:
     one = load(Settings, {**STORES, "PACELINE_ENCRYPTION_KEY": KEY})
-    again = load(Settings, {**STORES, "PACELINE_ENCRYPTION_KEY": f"{KEY},{OTHER}"})
-    other = load(Settings, {**STORES, "PACELINE_ENCRYPTION_KEY": OTHER})
-    assert fingerprint_key(one) == fingerprint_key(again) != fingerprint_key(other)
-    assert fingerprint_key(one) != b"A" * 32
+    rotated = load(Settings, {**STORES, "PACELINE_ENCRYPTION_KEY": f"new:{OTHER},old:{KEY}"})
+    (before,) = fingerprint_keys(one)
+    newest, older = fingerprint_keys(rotated)
+    assert older == before != newest
+    assert before != b"A" * 32
 
 
 class Answers:

@@ -1,0 +1,13 @@
+ALTER TABLE sessions
+    DROP COLUMN state_since,
+    DROP COLUMN login_url,
+    DROP COLUMN token_version,
+    DROP COLUMN token_at,
+    DROP COLUMN refused_version,
+    DROP COLUMN lived_version,
+    DROP COLUMN refresh_refused,
+    DROP COLUMN failed_logins,
+    DROP COLUMN login_failure,
+    DROP COLUMN login_after,
+    DROP COLUMN login_claim,
+    DROP COLUMN login_claim_until;
