@@ -27,6 +27,8 @@ class Client:
     ddpi: bool = True
     logins: int = 0
     refreshes: int = 0
+    login_attempts: int = 0
+    """Exchanges of a code and refreshes that named this client, whatever came of them."""
     sockets_opened: int = 0
     calls: int = 0
     addresses: dict[str, int] = field(default_factory=dict)

@@ -26,6 +26,7 @@ class FaultKind(Enum):
     MARKET_REJECTED = "market_rejected"
     MARKET_CONVERTED = "market_converted"
     BOOKS_LAG = "books_lag"
+    APP_BLOCKED = "app_blocked"
     # connections
     REFUSE = "refuse"
     # order sockets
@@ -51,6 +52,7 @@ WRITES = frozenset(
 )
 PLACES = frozenset({"place", "basket_place", "multileg"})
 BOOKS = frozenset({"orders", "tradebook"})
+LOGINS = frozenset({"validate_authcode", "refresh"})
 FRAME_KINDS = frozenset(
     {FaultKind.FRAME_LOSE, FaultKind.FRAME_DUPLICATE, FaultKind.FRAME_REORDER, FaultKind.TRADE_FRAME_LOSE}
 )
@@ -69,6 +71,7 @@ DEFAULT_CALLS: Mapping[FaultKind, frozenset[str]] = {
     FaultKind.MARKET_CONVERTED: PLACES,
     FaultKind.FILL_BEFORE_ANSWER: PLACES,
     FaultKind.BOOKS_LAG: BOOKS,
+    FaultKind.APP_BLOCKED: LOGINS,
 }
 EVERY_CALL = frozenset({"*"})
 

@@ -140,6 +140,7 @@ def stats(simulator: Simulator, body: Body, path: Mapping[str, str]) -> Row:
             "calls": one.calls,
             "logins": one.logins,
             "refreshes": one.refreshes,
+            "login_attempts": one.login_attempts,
             "sockets": connected.get(one.id, 0),
             "sockets_opened": one.sockets_opened,
             "addresses": dict(one.addresses),

@@ -184,6 +184,11 @@ class Tokens:
         del self._codes[code]
         return found.client
 
+    def meant_by(self, text: str) -> Client | None:
+        """Whose code or refresh token this is, good or not."""
+        code, refresh = self._codes.get(text), self._refresh.get(text)
+        return code.client if code else refresh.client if refresh else None
+
     def refresher(self, text: str, digest: str, pin: str) -> Client | None:
         """The client of a refresh token that is good for this app and PIN."""
         found = self._refresh.get(text)

@@ -24,6 +24,7 @@ BAD_HASH = Words(CODE_APP_ID, "Invalid app id hash")
 BAD_CODE = Words(CODE_TOKEN_INVALID, "Please provide a valid auth code")
 BAD_REFRESH = Words(CODE_TOKEN_INVALID, "Please provide a valid refresh token and pin")
 NO_REFRESH = Words(CODE_TOKEN_INVALID, "Refresh tokens are no longer supported, please log in")
+APP_BLOCKED = Words(CODE_APP_ID, "Your app is blocked, please contact support")
 BAD_REDIRECT = Words(CODE_PARAMETERS, "redirect_uri does not match the app")
 
 PAGE = """<!doctype html><html><head><title>FYERS login (simulated)</title></head><body>
@@ -83,6 +84,16 @@ def approve(face: Face, login: PendingLogin, client: Client) -> str:
 
 def redirect(location: str) -> Answer:
     return Answer(b"", FOUND, {"Location": location}, content_type="text/html")
+
+
+def named(face: Face, body: bytes) -> Client | None:
+    """Who the body of a login speaks of, as far as it can be read."""
+    try:
+        wish = parse.json_object(body)
+    except parse.BadBodyError:
+        return None
+    text = wish.get("code", wish.get("refresh_token"))
+    return face.tokens.meant_by(text) if isinstance(text, str) else None
 
 
 def validate_authcode(face: Face, body: bytes) -> Answer:

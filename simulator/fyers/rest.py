@@ -24,7 +24,7 @@ from simulator.orders import Received
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.clients import Client
+    from simulator.faults import Faults
     from simulator.fyers.face import Face
 
 
@@ -132,7 +132,8 @@ class Rest:
         call = Call(client, route.name, body, query, received, token.text)
         if not face.faults.any:
             return self._carry_out(route, call)
-        return await Ordeal(face, request, call).run(lambda: self._carry_out(route, call))
+        ordeal = Ordeal(face.faults, request, client.id, route.name)
+        return await ordeal.run(lambda: self._carry_out(route, call))
 
     def _carry_out(self, route: Route, call: Call) -> Answer:
         try:
@@ -162,20 +163,35 @@ class Rest:
             form = dict(parse_qsl((await request.read()).decode(errors="replace")))
             return login.submit(face, form)
         if key == ("POST", f"{API}/validate-authcode"):
-            return login.validate_authcode(face, await request.read())
+            return await self._token(request, "validate_authcode", login.validate_authcode)
         if key == ("POST", f"{API}/validate-refresh-token"):
-            return login.validate_refresh_token(face, await request.read())
+            return await self._token(request, "refresh", login.validate_refresh_token)
         return failure(Words(NOT_FOUND, "Not Found"), NOT_FOUND)
+
+    async def _token(
+        self, request: web.BaseRequest, name: str, handler: Callable[[Face, bytes], Answer]
+    ) -> Answer:
+        """A login of whoever the body names, through the faults that concern him."""
+        face, body = self._face, await request.read()
+        client = login.named(face, body)
+        if client is not None:
+            client.login_attempts += 1
+        client_id = client.id if client else ""
+        if face.faults.strike(FaultKind.APP_BLOCKED, client_id, name):
+            return failure(login.APP_BLOCKED)
+        return await Ordeal(face.faults, request, client_id, name).run(
+            lambda: _understood(handler, face, body)
+        )
 
 
 class Ordeal:
     """One call on its way through the faults that concern it."""
 
-    def __init__(self, face: Face, request: web.BaseRequest, call: Call) -> None:
-        self._faults = face.faults
+    def __init__(self, faults: Faults, request: web.BaseRequest, client_id: str, name: str) -> None:
+        self._faults = faults
         self._request = request
-        self._client: Client = call.client
-        self._call = call
+        self._client_id = client_id
+        self._name = name
 
     async def run(self, act: Callable[[], Answer]) -> Answer:
         """Carry the call out, or not, and answer, or not."""
@@ -194,13 +210,13 @@ class Ordeal:
         return answer
 
     def _strike(self, kind: FaultKind) -> bool:
-        return self._faults.strike(kind, self._client.id, self._call.name) is not None
+        return self._faults.strike(kind, self._client_id, self._name) is not None
 
     async def _before(self) -> None:
-        rule = self._faults.strike(FaultKind.DELAY_BEFORE, self._client.id, self._call.name)
+        rule = self._faults.strike(FaultKind.DELAY_BEFORE, self._client_id, self._name)
         if rule is not None:
             await asyncio.sleep(rule.ms / 1000)
-        late = self._faults.strike(FaultKind.LATE_LANDING, self._client.id, self._call.name)
+        late = self._faults.strike(FaultKind.LATE_LANDING, self._client_id, self._name)
         if late is not None:
             await self._client_gone(late.ms / 1000)
 
@@ -215,7 +231,7 @@ class Ordeal:
 
     def _instead(self) -> tuple[Answer, bool] | None:
         """An answer that replaces the true one, and whether the call is carried out all the same."""
-        client_id, name = self._client.id, self._call.name
+        client_id, name = self._client_id, self._name
         if self._faults.strike(FaultKind.RATE_429, client_id, name):
             return too_many(LIMIT_WORDS[Verdict.SECOND], FORGED_WAIT_NS), False
         broken = self._faults.strike(FaultKind.SERVER_5XX, client_id, name)
@@ -228,7 +244,7 @@ class Ordeal:
 
     async def _after(self) -> None:
         for kind in (FaultKind.FILL_BEFORE_ANSWER, FaultKind.DELAY_AFTER):
-            rule = self._faults.strike(kind, self._client.id, self._call.name)
+            rule = self._faults.strike(kind, self._client_id, self._name)
             if rule is not None:
                 await asyncio.sleep(rule.ms / 1000)
 
@@ -237,6 +253,13 @@ class Ordeal:
         if self._request.transport is not None:
             self._request.transport.abort()
         return answer
+
+
+def _understood(handler: Callable[[Face, bytes], Answer], face: Face, body: bytes) -> Answer:
+    try:
+        return handler(face, body)
+    except BadBodyError as fault:
+        return failure(fault.words)
 
 
 def _response(answer: Answer) -> web.Response:
