@@ -17,24 +17,44 @@ def fill_identity(fill: Fill) -> EventIdentity:
     )
 
 
-def order_identity(report: OrderReport) -> EventIdentity:
-    """The order's name and a hash of what the broker said of it: the same words are the same fact."""
-    day = trading_day(report.exchange, report.broker_time_ns)
+def order_identity(report: OrderReport, revision: int) -> EventIdentity:
+    """The order's name, which revision of it this is, and a hash of what the broker said of it.
+
+    An order may come back to an earlier state within one second of the broker's clock: that is news again.
+    """
     said = "\x1f".join(_word(value) for value in (*material(report), report.broker_time_ns))
-    digest = blake2b(said.encode(), digest_size=12).hexdigest()
-    return EventIdentity(
-        f"{report.account_id}:{day:%Y%m%d}:{report.exchange}:{report.segment}:{report.order_id}:state:{digest}"
-    )
+    return EventIdentity(f"{_order_name(report)}:state:{revision}:{_digest(said)}")
+
+
+def standing_identity(report: OrderReport) -> EventIdentity:
+    """What a baseline remembers of an order: whenever it is told again, it says nothing new."""
+    said = "\x1f".join(_word(value) for value in material(report))
+    return EventIdentity(f"{_order_name(report)}:stood:{_digest(said)}")
 
 
 def baseline_identity(position: PositionReport, at_ns: int) -> EventIdentity:
     """One per key and day: a baseline is taken once."""
-    day = trading_day(position.exchange, at_ns)
-    key = position.key
-    return EventIdentity(
-        f"{position.account_id}:{day:%Y%m%d}:{position.exchange}:{position.segment}"
-        f":position:{key.instrument_id}:{key.product}"
-    )
+    return EventIdentity(_position_name(position, at_ns))
+
+
+def difference_identity(position: PositionReport, at_ns: int) -> EventIdentity:
+    """A position that its fills do not explain, by when it was read: whoever journals it knows it then."""
+    return EventIdentity(f"{_position_name(position, at_ns)}:{at_ns}")
+
+
+def _order_name(report: OrderReport) -> str:
+    day = trading_day(report.exchange, report.broker_time_ns)
+    return f"{report.account_id}:{day:%Y%m%d}:{report.exchange}:{report.segment}:{report.order_id}"
+
+
+def _position_name(position: PositionReport, at_ns: int) -> str:
+    day, key = trading_day(position.exchange, at_ns), position.key
+    place = f"{position.account_id}:{day:%Y%m%d}:{position.exchange}:{position.segment}"
+    return f"{place}:position:{key.instrument_id}:{key.product}"
+
+
+def _digest(said: str) -> str:
+    return blake2b(said.encode(), digest_size=12).hexdigest()
 
 
 def material(report: OrderReport) -> tuple[object, ...]:

@@ -17,6 +17,8 @@ _PATIENCE_S = 0.5
 """Orders come first: where the windows are full for longer, the round is left out."""
 _JITTER = 0.2
 """Rounds come earlier by up to this share of the interval, never later."""
+_LOOKS_AGAIN_MAX = 3
+"""A round that left a question open is followed so often by another, once its answer may be believed."""
 _NS_PER_MS = 1_000_000
 
 
@@ -40,11 +42,14 @@ class Backstop:
         """
         clock, random, interval_s = self.shared.desk.clock, self.shared.random, self.shared.backstop_s
         await clock.sleep(interval_s * random.random())
+        again = 0
         while True:
             outcome = await self._round()
             reads = self.shared.desk.metrics.counter(BACKSTOP_READS)
             reads.labels(self.account.broker, outcome).inc()
-            await clock.sleep(interval_s * (1 - _JITTER * random.random()))
+            again = again + 1 if self.notebook.puzzled() and again < _LOOKS_AGAIN_MAX else 0
+            pause_s = interval_s * (1 - _JITTER * random.random())
+            await clock.sleep(min(pause_s, self.shared.desk.positions_settle_s) if again else pause_s)
 
     async def _round(self) -> str:
         try:

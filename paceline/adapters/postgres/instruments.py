@@ -1,4 +1,4 @@
-"""Versioned instrument masters."""
+"""Versioned instrument masters, and the price bands of the day beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -11,12 +11,13 @@ from paceline.domain.instrument import Exchange, Instrument, InstrumentKind, Seg
 from paceline.ports.broker import Listing
 
 _SAVE = sql("instruments_save")
+_SAVE_BANDS = sql("instrument_bands_save")
 _SAVE_IDS = sql("instrument_ids_save")
 _GET = sql("instruments_get")
 _PAGE = sql("instruments_page")
 
 _CHUNK = 5_000
-_WIDTH = 14
+_WIDTH = 12
 
 
 class PostgresInstruments:
@@ -31,8 +32,10 @@ class PostgresInstruments:
             chunk = listings[start : start + _CHUNK]
             rows = {each.instrument.instrument_id: _values(each.instrument) for each in chunk}
             natives = {each.native_id: (each.native_id, each.instrument.instrument_id) for each in chunk}
+            bands = {each.instrument.instrument_id: _bands(each.instrument) for each in chunk}
             async with self._database.transaction() as transaction:
                 changed += int(await transaction.value(_SAVE, day, *columns(rows.values(), _WIDTH)))
+                await transaction.execute(_SAVE_BANDS, day, *columns(bands.values(), 3))
                 await transaction.execute(_SAVE_IDS, broker, day, *columns(natives.values(), 2))
         return changed
 
@@ -47,6 +50,10 @@ class PostgresInstruments:
         return [instrument_of(row) for row in rows]
 
 
+def _bands(each: Instrument) -> tuple[object, ...]:
+    return (each.instrument_id, each.lower_band, each.upper_band)
+
+
 def _values(each: Instrument) -> tuple[object, ...]:
     return (
         each.instrument_id,
@@ -56,8 +63,6 @@ def _values(each: Instrument) -> tuple[object, ...]:
         each.lot,
         each.tick,
         each.freeze,
-        each.lower_band,
-        each.upper_band,
         each.multiplier,
         each.currency,
         each.underlying,

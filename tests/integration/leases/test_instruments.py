@@ -70,6 +70,35 @@ async def test_only_what_changed_begins_a_version(
     assert rows[0]["valid_to"] == TUESDAY
 
 
+def banded(lower: int, upper: int) -> Instrument:
+    return replace(SHARE, lower_band=Decimal(lower), upper_band=Decimal(upper))
+
+
+async def test_new_price_bands_begin_no_version_and_the_days_own_are_read(
+    instruments: PostgresInstruments, database: Database
+) -> None:
+    await instruments.save(Broker.FYERS, listed(banded(90, 110), CALL), MONDAY)
+    assert await instruments.save(Broker.FYERS, listed(banded(95, 116), CALL), TUESDAY) == 0
+    assert await database.value("SELECT count(*) FROM instruments") == 2
+    wanted = [SHARE.instrument_id, CALL.instrument_id]
+    assert await instruments.get_many(wanted) == {
+        SHARE.instrument_id: banded(95, 116),
+        CALL.instrument_id: CALL,
+    }
+    assert await instruments.page(limit=5) == [CALL, banded(95, 116)]
+    bands = await database.fetch("SELECT instrument_id, since FROM instrument_bands")
+    assert [tuple(row) for row in bands] == [(SHARE.instrument_id, TUESDAY)]
+
+
+async def test_bands_that_are_lifted_are_no_longer_read(
+    instruments: PostgresInstruments, database: Database
+) -> None:
+    await instruments.save(Broker.FYERS, listed(banded(90, 110)), MONDAY)
+    await instruments.save(Broker.FYERS, listed(SHARE), TUESDAY)
+    assert await instruments.get_many([SHARE.instrument_id]) == {SHARE.instrument_id: SHARE}
+    assert await instruments.save(Broker.FYERS, listed(SHARE), TUESDAY) == 0
+
+
 async def test_a_second_reading_of_a_day_replaces_the_first(
     instruments: PostgresInstruments, database: Database
 ) -> None:

@@ -119,7 +119,7 @@ def report(
 
 def event(body: Fill | OrderReport, *, offset: int = 1) -> Event:
     is_fill = isinstance(body, Fill)
-    identity = fill_identity(body) if isinstance(body, Fill) else order_identity(body)
+    identity = fill_identity(body) if isinstance(body, Fill) else order_identity(body, 1)
     kind = EventKind.FILL if is_fill else EventKind.ORDER
     fact = Fact(identity, body.account_id, kind, body, body.broker_time_ns, body.broker_time_ns, False, b"")
     return Event(Partition(1), Offset(offset), offset, body.broker_time_ns, fact, f"trace-{offset}")
