@@ -4,6 +4,7 @@ One loop per replica. Ownership is counted from before a renewal was sent, on a 
 the machine sleeps; whoever sends asks `usable` in the same synchronous step.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from paceline.runtime.balance import Watch, decide, free_rows, live_replicas
 _log = structlog.get_logger(__name__)
 
 _NS_PER_MS = 1_000_000
+_HOOK_TTLS_MAX = 5
+"""Whoever does not come back from a hook for so many lives of a lease holds nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Partitions:
     """What this replica owns of one service.
 
     `on_gain` is awaited before the next turn; `on_surrender` is awaited before rows are freed, so that work
-    in flight ends first, and must end well within a TTL; `on_loss` tells of what is no longer ours already.
+    in flight ends first; `on_loss` tells of what is no longer ours already. What is held is renewed
+    meanwhile: a hook may outlast a lease, though not for ever.
     """
 
     leases: Leases
@@ -143,12 +147,33 @@ class Partitions:
             await self._claim(moves.claims)
 
     async def _renew(self) -> None:
+        await self._lose(await self._prolong())
+
+    async def _prolong(self) -> list[Partition]:
+        """Renews what is held; answers what turned out to be so no longer."""
         before = self.clock.boottime_ns()
         asked = [(held.partition, held.epoch) for held in self._held.values()]
         kept = set(await self.leases.renew(self.owner, asked)) if asked else set()
-        for partition in kept:
+        for partition in kept & self._held.keys():
             self._until_ns[partition] = before + self._ttl_ns
-        await self._lose([partition for partition, _ in asked if partition not in kept])
+        return [partition for partition, _ in asked if partition not in kept]
+
+    async def _meanwhile(self, hook: Awaitable[None]) -> None:
+        """Renewing goes on while a hook runs; what was lost is told in the next turn."""
+        renewing = asyncio.ensure_future(self._keep())
+        try:
+            await hook
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+
+    async def _keep(self) -> None:
+        for _ in range(_HOOK_TTLS_MAX * self.times.ttl_ms // self.times.beat_ms):
+            await self.clock.sleep(self.times.beat_ms / 1000)
+            try:
+                await self._prolong()
+            except Unavailable as problem:
+                _log.warning("partitions.unreachable", problem=str(problem))
 
     async def _claim(self, claims: Sequence[tuple[Partition, int]]) -> None:
         before = self.clock.boottime_ns()
@@ -161,7 +186,7 @@ class Partitions:
     async def _begin(self, gained: Sequence[Held]) -> None:
         """What could not be begun is given back at once: nobody holds what he does not serve."""
         try:
-            await self.on_gain(gained)
+            await self._meanwhile(self.on_gain(gained))
         except BaseException:
             _log.warning("partitions.not_begun", count=len(gained))
             self._drop([held.partition for held in gained])
@@ -180,7 +205,7 @@ class Partitions:
             return
         self._surrendering.update(partitions)
         try:
-            await self.on_surrender(partitions)
+            await self._meanwhile(self.on_surrender(partitions))
             await self.leases.release(self.owner, [(held.partition, held.epoch) for held in leaving])
         finally:
             self._drop(partitions)
@@ -192,7 +217,7 @@ class Partitions:
             return
         self._drop(partitions)
         _log.warning("partitions.lost", count=len(partitions), held=len(self._held))
-        await self.on_loss(partitions)
+        await self._meanwhile(self.on_loss(partitions))
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
         for partition in partitions:

@@ -170,9 +170,7 @@ class Roster:
     async def _attend(self) -> None:
         heard, self._heard = self._heard, set()
         mine = {each for each in heard if self._tenures.usable(each)}
-        self._heard |= (
-            heard & self._running.keys() - mine
-        )  # a lease that ran out for a moment may yet be renewed
+        self._heard |= heard & self._running.keys() - mine  # a lease that ran out may yet be renewed
         if not mine:
             return
         try:

@@ -1,11 +1,13 @@
 """A partition has one owner; it moves within ten seconds of a death and at once on a hand-over."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from paceline.domain.errors import NotOwner, Unavailable
-from paceline.domain.ids import Partition
+from paceline.domain.ids import Epoch, Partition
 from paceline.runtime.partitions import Held, LeaseTimes, Partitions
 from tests.fakes.clock import FakeClock
 from tests.fakes.leases import FakeLeases
@@ -167,6 +169,55 @@ async def test_what_could_not_be_begun_is_given_back_and_tried_again(
     await turns(clock, 1, one)
     assert tries == [256, 256]
     assert len(one.held()) == 256
+
+
+async def waiting(clock: FakeClock, seconds: float) -> None:
+    for _ in range(int(seconds)):
+        clock.advance(1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+async def test_a_hook_may_outlast_a_lease_but_not_for_ever(clock: FakeClock, leases: FakeLeases) -> None:
+    begun = asyncio.Event()
+
+    async def begin(_held: Sequence[Held]) -> None:
+        await begun.wait()
+
+    one = replica("a", leases, clock)
+    one.on_gain = begin
+    turn = asyncio.create_task(one.turn())
+    await waiting(clock, 3 * TTL_S)
+    assert len(one.held()) == 256
+    assert {one.lease(partition).epoch for partition in one.held()} == {1}
+    await waiting(clock, 4 * TTL_S)
+    assert one.held() == frozenset()
+    begun.set()
+    await turn
+
+
+async def test_what_was_lost_during_a_hook_is_told_after_it(clock: FakeClock, leases: FakeLeases) -> None:
+    begun = asyncio.Event()
+    lost: list[Partition] = []
+
+    async def begin(_held: Sequence[Held]) -> None:
+        await begun.wait()
+
+    async def note(partitions: Sequence[Partition]) -> None:
+        lost.extend(partitions)
+
+    one = replica("a", leases, clock)
+    one.on_gain, one.on_loss = begin, note
+    turn = asyncio.create_task(one.turn())
+    await waiting(clock, 1)
+    taken = leases.table[Partition(7)]
+    leases.table[Partition(7)] = replace(taken, owner="b", epoch=Epoch(taken.epoch + 1))
+    await waiting(clock, TTL_S)
+    assert Partition(7) not in one.held()
+    begun.set()
+    await turn
+    await one.turn()
+    assert lost == [Partition(7)]
 
 
 async def test_a_former_life_of_ours_is_waited_for_like_a_stranger(
