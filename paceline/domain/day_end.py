@@ -6,9 +6,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from paceline.domain.calendar import IST, NS_PER_S, Calendar
-from paceline.domain.ids import InstrumentId
+from paceline.domain.copy_order import Intent
+from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.instrument import InstrumentKey, Product
-from paceline.domain.ledger import Ledger
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 
 OPENING = time(9, 15)
 _LOOK_BACK_DAYS = 30
@@ -101,6 +102,22 @@ def net_of(rows: Iterable[tuple[InstrumentKey, Decimal]]) -> Mapping[InstrumentK
     return net
 
 
+def closing_lines(
+    subscription_id: SubscriptionId, key: InstrumentKey, ledger: Ledger, cause: str, evidence: str
+) -> tuple[LedgerEntry, ...]:
+    """Brings a ledger to nothing held and nothing wanted: what is gone is forgone, or it were bought again."""
+    moves = (
+        (EntryKind.ADJUSTED, Intent.EXIT, ledger.position),
+        (EntryKind.FORGONE, Intent.ENTRY, ledger.ideal),
+    )
+    return tuple(
+        LedgerEntry(subscription_id, key, kind, intent, -quantity, cause, evidence)
+        for kind, intent, quantity in moves
+        if quantity
+    )
+
+
 def at_rest(ledger: Ledger) -> bool:
-    """Nothing of it is on its way."""
-    return not ledger.entries_working and not ledger.exits_working
+    """Nothing of it is on its way, or wanted by an order that still works."""
+    coming = ledger.entries_working or ledger.exits_working or ledger.buy_pledged or ledger.sell_pledged
+    return not coming

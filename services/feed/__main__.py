@@ -1,9 +1,9 @@
 """The feed as a process: the only place that names its concrete parts."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import time, timedelta
 
 from redis.asyncio import Redis
 
@@ -22,14 +22,17 @@ from paceline.adapters.postgres import listen
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.baselines import PostgresBaselines
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.day_ends import PostgresDayEnds
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.logins import PostgresLogins
 from paceline.adapters.postgres.pins import PostgresPins
 from paceline.adapters.postgres.pool import PoolOptions, open_database
+from paceline.adapters.postgres.position_facts import PostgresPositionFacts
 from paceline.adapters.postgres.retention import PostgresRetention
 from paceline.adapters.postgres.sessions import PostgresSessions
+from paceline.adapters.postgres.trades import PostgresTrades
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
 from paceline.adapters.redis.presence import RedisPresence
@@ -39,7 +42,8 @@ from paceline.adapters.week_files import WeekFiles
 from paceline.adapters.wire.events import event_to_wire
 from paceline.api.v1 import event_pb2, feed_pb2, feed_pb2_grpc
 from paceline.domain.account import Broker, SessionState
-from paceline.domain.calendar import always_open
+from paceline.domain.calendar import Calendar, always_open
+from paceline.domain.day_end import trading_days
 from paceline.domain.errors import BrokerAuthFailed
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Partition
@@ -63,6 +67,7 @@ from paceline.runtime.retry import Backoff
 from paceline.runtime.stores import hold
 from services.feed.bells import Bells
 from services.feed.clocks import BrokerClocks
+from services.feed.day_end import DayEnd, PositionBooks, Rules
 from services.feed.hub import Hub
 from services.feed.journaler import Journaler
 from services.feed.letters import LetterBox
@@ -80,6 +85,7 @@ from services.feed.shared import Door, Shared
 from services.feed.streaming import EventStreams
 from services.feed.tenure import Tenures
 from services.feed.tidings import Tidings
+from services.feed.trades import TradeKeeper
 from services.feed.upkeep import JournalKeeper
 from services.feed.vitals import MarketWatch, Vitals
 
@@ -133,11 +139,11 @@ class Parts:
         self.journaler.on_lost(self._lost)
         self.journaler.on_condemned(self._set_aside)
         self.pins = _pins(runtime, database, self)
-        self.vitals = Vitals(
-            self.roster, self.hub, presence, self.sessions, self.credentials, clock, metrics
-        )
+        self.vitals = Vitals(self.roster, self.hub, presence, self.sessions, self.credentials, clock, metrics)
         hours = settings.market_hours
         calendar = always_open() if hours is MarketHours.ALWAYS_OPEN else india()
+        self.trades = _trades(settings, database, self.partitions, clock)
+        self.day_end = _day_end(database, self, calendar, settings, clock)
         self.mornings = Mornings(self.roster, self.shared, calendar, morning_times(settings))
         self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
@@ -239,6 +245,12 @@ class Parts:
             self.journaler.look_again(partition)
         await self.roster.reread()
 
+    async def settled(self, partitions: Iterable[Partition]) -> None:
+        """What was found out of these is journaled, and those held here are folded into trades."""
+        wanted = frozenset(partitions)
+        await self.journaler.drained(wanted)
+        await self.trades.advance(wanted & self.partitions.held())
+
     def _lost(self, account_id: AccountId) -> None:
         self.pins.doubt()
         self.roster.drop(account_id)
@@ -308,6 +320,8 @@ def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
     runtime.spawn("journal", parts.journaler.run())
     runtime.spawn("journal upkeep", parts.keeper.run())
     runtime.spawn("journal clearing", parts.clearing.run())
+    runtime.spawn("trades", parts.trades.run())
+    runtime.spawn("day end", parts.day_end.run())
     runtime.spawn("roster", parts.roster.run())
     runtime.spawn("notices", listener.run())
     runtime.spawn("vitals", parts.vitals.run())
@@ -376,6 +390,33 @@ def _clearing(settings: Settings, database: Database, partitions: Partitions, cl
             dead_letters_days=settings.dead_letters_kept_days,
             unarchived_go=settings.journal_drop_unarchived,
         ),
+    )
+
+
+def _trades(settings: Settings, database: Database, partitions: Partitions, clock: Clock) -> TradeKeeper:
+    return TradeKeeper(
+        PostgresJournal(database),
+        PostgresPositionFacts(database),
+        PostgresTrades(database),
+        PostgresInstruments(database),
+        partitions,
+        clock,
+        settings.trades_interval_s,
+    )
+
+
+def _day_end(
+    database: Database, parts: Parts, calendar: Calendar, settings: Settings, clock: Clock
+) -> DayEnd:
+    at = time.fromisoformat(settings.day_end_at)
+    return DayEnd(
+        PostgresDayEnds(database),
+        PositionBooks(parts.roster, parts.shared),
+        parts.partitions,
+        parts.tenures.of,
+        parts.settled,
+        clock,
+        Rules(at, trading_days(calendar), settings.day_end_settle_s),
     )
 
 

@@ -1,6 +1,7 @@
 """Settings of the feed."""
 
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,14 @@ from paceline.runtime.settings import CrossRule, setting
 def _forgetful(names_days: int, events_days: int) -> str | None:
     fine = names_days >= events_days
     return None if fine else "disagree: a fact whose name is forgotten before its event would be news again"
+
+
+def _broken_time(text: str) -> str | None:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        return "is not a time like 18:00"
+    return None
 
 
 def _broken_account(name: str) -> str | None:
@@ -75,7 +84,7 @@ class Settings(BrokerSettings):
         about="how often the books of a live session are read, in case its stream loses frames",
     )
     market_hours: MarketHours = setting(
-        default=MarketHours.INDIA, about="whose openings logins are made for: the exchanges', or always-open"
+        default=MarketHours.INDIA, about="which days have openings and ends: the exchanges', or always-open"
     )
     token_ahead_min: int = setting(
         default=30, minimum=1, maximum=1_440, about="how long before its end a token is renewed"
@@ -114,4 +123,18 @@ class Settings(BrokerSettings):
     )
     dead_letters_kept_days: int = setting(
         default=90, minimum=1, maximum=36_500, about="how long frames that nobody could use are kept"
+    )
+    trades_interval_s: int = setting(
+        default=30, minimum=1, maximum=3_600, about="how often fills are folded into the rows of trades"
+    )
+    day_end_at: str = setting(
+        default="18:00",
+        check=_broken_time,
+        about="when the trading day ends, in India's time: what brokers no longer show is closed then",
+    )
+    day_end_settle_s: int = setting(
+        default=60,
+        minimum=1,
+        maximum=3_600,
+        about="how far apart two position books are read before what both lack counts as gone",
     )

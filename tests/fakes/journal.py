@@ -88,9 +88,6 @@ class FakeJournal:
     async def lay_weeks(self, first_day: date, weeks: int) -> int:
         return 0
 
-    async def drop_before(self, first_kept: date) -> int:
-        return 0
-
 
 def _subject(fact: Fact) -> object:
     if fact.kind is EventKind.FILL:

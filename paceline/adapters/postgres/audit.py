@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from paceline.adapters.postgres.database import Database, columns
+from paceline.adapters.postgres.database import Database, Transaction, columns
 from paceline.adapters.postgres.queries import sql
 from paceline.ports.audit import AuditEntry
 
@@ -16,18 +16,7 @@ class PostgresAudit:
         self._database = database
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
-        rows = [
-            (
-                each.actor,
-                each.action,
-                each.subject_kind,
-                each.subject,
-                each.cause,
-                json.dumps(dict(each.details)),
-            )
-            for each in entries
-        ]
-        await self._database.execute(_INSERT, *columns(rows, 6))
+        await write_audit(self._database, entries)
 
     async def page(
         self, *, subject_kind: str = "", subject: str = "", before: int | None = None, limit: int = 100
@@ -46,3 +35,19 @@ class PostgresAudit:
             )
             for row in rows
         ]
+
+
+async def write_audit(into: Database | Transaction, entries: Sequence[AuditEntry]) -> None:
+    """With what it tells of, where that is a transaction."""
+    rows = [
+        (
+            each.actor,
+            each.action,
+            each.subject_kind,
+            each.subject,
+            each.cause,
+            json.dumps(dict(each.details)),
+        )
+        for each in entries
+    ]
+    await into.execute(_INSERT, *columns(rows, 6))

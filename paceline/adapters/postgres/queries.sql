@@ -504,6 +504,14 @@ FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $
 WHERE c.command_id = r.command_id AND c.partition = r.partition AND c.status IN ('PLANNED', 'UNKNOWN')
 RETURNING c.command_id
 
+-- name: copy_order_respec
+-- What orders look like after changes to them were carried out.
+UPDATE copy_orders c SET order_type = s.order_type, quantity = s.quantity, limit_price = s.limit_price,
+    trigger_price = s.trigger_price, disclosed = s.disclosed, version = c.version + 1, updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[])
+    AS s(tag, order_type, quantity, limit_price, trigger_price, disclosed)
+WHERE c.tag = s.tag
+
 -- name: open_rows_of_keys
 -- Rows of some subscriptions and keys that have not ended, each with the newest change on its way to it.
 SELECT c.*, m.command_id, m.decision_id AS command_decision, m.cause_kind AS command_cause_kind,
@@ -1196,13 +1204,15 @@ WHERE ($1::timestamptz IS NULL OR (decided_at, decision_id) < ($1, $2))
 ORDER BY decided_at DESC, decision_id DESC LIMIT $11
 
 -- name: history_copy_orders
--- Copy orders, newest first, filtered.
+-- Copy orders, newest first, filtered. Swept failures show only to who asks for a state, a time, a decision or a tag.
 SELECT * FROM copy_orders
 WHERE ($1::bigint IS NULL OR (planned_ns, copy_order_id) < ($1, $2))
   AND ($3::text IS NULL OR account_id = $3) AND ($4::text IS NULL OR subscription_id = $4)
   AND ($5::text IS NULL OR decision_id = $5) AND ($6::text[] = '{}' OR status = ANY($6))
   AND ($7::text IS NULL OR instrument_id = $7) AND ($8::text IS NULL OR tag = $8)
   AND ($9::bigint IS NULL OR planned_ns >= $9) AND ($10::bigint IS NULL OR planned_ns < $10)
+  AND (swept_at IS NULL OR status NOT IN ('REJECTED', 'FAILED', 'SKIPPED') OR $6::text[] <> '{}'
+       OR coalesce($5, $8, $9::text, $10::text) IS NOT NULL)
 ORDER BY planned_ns DESC, copy_order_id DESC LIMIT $11
 
 -- name: history_ledgers
@@ -1261,6 +1271,85 @@ SELECT partition, event_offset, body FROM position_checkpoints WHERE partition =
 INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1, $2, $3::text::jsonb)
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
+
+-- name: trade_open
+-- Trades of accounts that are not closed.
+SELECT trade_id, account_id, instrument_id, product, side, quantity, entry_order_id, exit_order_id, exited,
+    entry_value, exit_value, (extract(epoch FROM opened_at) * 1000000000)::bigint AS opened_ns
+FROM trades WHERE account_id = ANY($1::text[]) AND status = 'open'
+
+-- name: trade_save
+-- Trades as they stand, in their order: the one that is closed goes before the one that is opened in its place.
+INSERT INTO trades AS t (trade_id, account_id, subscription_id, instrument_id, product, side, quantity,
+    entry_order_id, entry_price, exit_order_id, exit_price, profit, status, exited, entry_value, exit_value,
+    closed_because, opened_at, closed_at)
+SELECT g.trade_id, g.account_id, c.subscription_id, g.instrument_id, g.product, g.side, g.quantity,
+    g.entry_order_id, g.entry_price, g.exit_order_id, g.exit_price, g.profit,
+    CASE WHEN g.closed_ns IS NULL THEN 'open' ELSE 'closed' END, g.exited, g.entry_value, g.exit_value, g.because,
+    'epoch'::timestamptz + g.opened_ns / 1000 * interval '1 microsecond',
+    'epoch'::timestamptz + g.closed_ns / 1000 * interval '1 microsecond'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::numeric[], $7::text[],
+    $8::numeric[], $9::text[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[], $14::numeric[],
+    $15::text[], $16::text[], $17::bigint[], $18::bigint[]) WITH ORDINALITY AS g(trade_id, account_id,
+    instrument_id, product, side, quantity, entry_order_id, entry_price, exit_order_id, exit_price, profit, exited,
+    entry_value, exit_value, because, tag, opened_ns, closed_ns, n)
+LEFT JOIN copy_orders c ON c.tag = g.tag AND c.account_id = g.account_id
+ORDER BY g.n
+ON CONFLICT (trade_id) DO UPDATE SET quantity = excluded.quantity, entry_price = excluded.entry_price,
+    exit_order_id = excluded.exit_order_id, exit_price = excluded.exit_price, profit = excluded.profit,
+    status = excluded.status, exited = excluded.exited, entry_value = excluded.entry_value,
+    exit_value = excluded.exit_value, closed_because = excluded.closed_because, closed_at = excluded.closed_at
+
+-- name: day_end_pending
+-- Those of some accounts that have not had the end of a day.
+SELECT a.account_id FROM unnest($1::text[]) AS a(account_id)
+WHERE NOT EXISTS (SELECT FROM day_ends d WHERE d.account_id = a.account_id AND d.trading_day = $2)
+
+-- name: day_end_pending_in
+-- The same of everyone in some partitions who was there on that day.
+SELECT a.account_id FROM accounts a
+WHERE a.partition = ANY($1::smallint[]) AND a.state <> 'CLOSED'
+  AND a.created_at < ($2::date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata'
+  AND NOT EXISTS (SELECT FROM day_ends d WHERE d.account_id = a.account_id AND d.trading_day = $2)
+ORDER BY a.account_id
+
+-- name: day_end_held
+-- What an account holds by the ledgers of its copies, and by its open trades.
+SELECT l.instrument_id, l.product, l.entry_filled + l.exit_filled + l.adjusted AS held
+FROM ledgers l JOIN subscriptions s USING (subscription_id)
+WHERE s.follower = $1 AND l.entry_filled + l.exit_filled + l.adjusted <> 0
+UNION ALL
+SELECT instrument_id, product, (quantity - exited) * side FROM trades WHERE account_id = $1 AND status = 'open'
+
+-- name: day_end_behind
+-- One of these consumers who has not read all of a partition; the head is locked.
+SELECT c.consumer FROM unnest($2::text[]) AS c(consumer)
+JOIN partition_heads h ON h.partition = $1
+LEFT JOIN consumer_offsets o ON o.consumer = c.consumer AND o.partition = h.partition
+WHERE coalesce(o.event_offset, 0) < h.last_offset
+ORDER BY c.consumer LIMIT 1
+
+-- name: day_end_ledgers
+-- Copies that a follower holds, kept from moving until this transaction ends.
+SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id)
+WHERE s.follower = $1 AND l.entry_filled + l.exit_filled + l.adjusted <> 0
+ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
+
+-- name: day_end_done
+-- The day has ended for these accounts; the first telling stands.
+INSERT INTO day_ends (account_id, trading_day, positions, closed, detail)
+SELECT a, $2, $3, $4, $5 FROM unnest($1::text[]) AS a
+ON CONFLICT DO NOTHING
+
+-- name: day_end_sweep
+-- Failed orders become history: none is deleted.
+WITH swept AS (
+    UPDATE copy_orders SET swept_at = now()
+    WHERE partition = ANY($1::smallint[]) AND status IN ('REJECTED', 'FAILED', 'SKIPPED') AND swept_at IS NULL
+      AND planned_ns < $2
+    RETURNING account_id
+)
+SELECT account_id, count(*) AS swept FROM swept GROUP BY account_id ORDER BY account_id
 
 -- name: sealed_accounts
 -- Sealed credentials, account by account.
