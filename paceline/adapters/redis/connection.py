@@ -1,5 +1,6 @@
 """Opens Redis the one way every service uses it, and turns its failures into Paceline's own."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,10 +36,24 @@ def open_redis(url: str, *, timeout_s: float = 1.0, max_connections: int = 32) -
 
 @contextmanager
 def map_errors() -> Iterator[None]:
+    """Tells being cancelled, too: below Python 3.12 the client's `wait_for` takes an answer that came at the
+    same moment for it, and whoever was told to end would go on for ever.
+    """
+    before = _cancellations()
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
+        if _cancellations() > before:
+            raise asyncio.CancelledError from error
         raise Unavailable(f"Redis cannot be used: {str(error) or type(error).__name__}") from error
+    if _cancellations() > before:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """How often the running task was told to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def ready(redis: Redis) -> None:

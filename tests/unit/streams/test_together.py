@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -118,3 +119,25 @@ async def test_nothing_is_let_through_when_nobody_can_tell() -> None:
     clock = FakeClock()
     with pytest.raises(Unavailable):
         await Budget(Away(clock), clock).spend(ACCOUNT, LIMITS, Call.READ)
+
+
+async def test_whoever_asks_while_the_windows_are_asked_goes_with_the_next_question() -> None:
+    class Slow(FakeBuckets):
+        asked: ClassVar[list[int]] = []
+
+        async def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
+            self.asked.append(len(takes))
+            await asyncio.sleep(0)
+            return await super().take(takes)
+
+    clock = FakeClock()
+    budget = Budget(Slow(clock), clock)
+    accounts = [AccountId(f"fyers:X{number}") for number in range(100)]
+    await asyncio.gather(*(budget.spend(each, LIMITS, Call.READ) for each in accounts))
+    assert sum(Slow.asked) == 100
+    assert len(Slow.asked) <= 2
+    waiting = asyncio.create_task(budget.spend(accounts[0], LIMITS, Call.READ))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await budget.spend(accounts[1], LIMITS, Call.READ)
+    assert waiting.cancelled()
