@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 
-from paceline.domain.ids import AccountId, BrokerOrderId, CopyOrderId, DecisionId, SubscriptionId, Tag
+from paceline.domain.ids import (
+    AccountId,
+    BrokerOrderId,
+    CommandId,
+    CopyOrderId,
+    DecisionId,
+    SubscriptionId,
+    Tag,
+)
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.order import OrderType, Side, Validity
 
@@ -45,6 +53,24 @@ class CommandKind(StrEnum):
     PLACE = "PLACE"
     MODIFY = "MODIFY"
     CANCEL = "CANCEL"
+
+
+class CommandStatus(StrEnum):
+    """Life of a change to a copy order; what is neither PLANNED nor UNKNOWN is over."""
+
+    PLANNED = "PLANNED"
+    UNKNOWN = "UNKNOWN"
+    """Sent, the answer lost; the order's state tells whether it must be sent again."""
+    DONE = "DONE"
+    """The order is as the command wants it."""
+    FOLDED = "FOLDED"
+    """The order was unsent: its row was changed or taken back, and no request left."""
+    SUPERSEDED = "SUPERSEDED"
+    """A later one for the same order says what it shall look like."""
+    LOST = "LOST"
+    """The order had ended otherwise: it filled first, or was refused."""
+    REJECTED = "REJECTED"
+    """The broker will not do it, and trying again will not help."""
 
 
 class CopyStatus(StrEnum):
@@ -104,3 +130,41 @@ class CopyOrder:
     filled: Decimal = Decimal(0)
     average_price: Decimal = Decimal(0)
     traceparent: str = ""
+    leader_order_id: BrokerOrderId | None = None
+    """The leader's order that this mirrors through its life; None where it copies a fill."""
+
+    @property
+    def rest(self) -> Decimal:
+        """What may still be filled, signed in the direction of trading."""
+        return (self.spec.quantity - self.filled) * int(self.spec.side)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyCommand:
+    """A change to a copy order planned before: it says what shall be, so doing it twice is doing it once.
+
+    Unique on its decision and its order. Of several for one order the latest counts, and nothing after a
+    cancellation.
+    """
+
+    command_id: CommandId
+    copy_order_id: CopyOrderId
+    tag: Tag
+    decision_id: DecisionId
+    cause: Cause
+    subscription_id: SubscriptionId
+    account_id: AccountId
+    key: InstrumentKey
+    kind: CommandKind
+    spec: OrderSpec | None
+    """What the order shall look like; None for a cancellation."""
+    lane: Lane
+    leader_time_ns: int
+    seen_ns: int
+    planned_ns: int
+    status: CommandStatus = CommandStatus.PLANNED
+    traceparent: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.status in (CommandStatus.PLANNED, CommandStatus.UNKNOWN)

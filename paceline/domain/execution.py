@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from paceline.domain.copy_order import CommandKind, CopyOrder, Intent, Lane
-from paceline.domain.ids import AccountId, SubscriptionId
+from paceline.domain.copy_order import CommandKind, CopyCommand, CopyOrder, Intent, Lane
+from paceline.domain.ids import AccountId, DecisionId, SubscriptionId
 from paceline.domain.instrument import InstrumentKey
 
 
@@ -23,6 +23,8 @@ class Command:
 
     kind: CommandKind
     order: CopyOrder
+    change: CopyCommand | None = None
+    """What was written ahead, where the order stands already."""
 
     @property
     def lane(self) -> Lane:
@@ -31,6 +33,10 @@ class Command:
         if self.kind is CommandKind.MODIFY and self.order.lane is Lane.ENTRY:
             return Lane.MODIFY
         return self.order.lane
+
+    @property
+    def decision_id(self) -> DecisionId:
+        return self.change.decision_id if self.change else self.order.decision_id
 
     @property
     def sequence(self) -> SequenceKey:
@@ -106,6 +112,6 @@ def _head(commands: Sequence[Command]) -> list[Command]:
     return [
         command
         for command in commands
-        if (command.kind, command.order.decision_id, command.order.leg)
-        == (first.kind, first.order.decision_id, first.order.leg)
+        if (command.kind, command.decision_id, command.order.leg)
+        == (first.kind, first.decision_id, first.order.leg)
     ]

@@ -22,6 +22,9 @@ class EntryKind(StrEnum):
     """Planned quantity that ended unfilled."""
     ADJUSTED = "ADJUSTED"
     """Square-off, expiry, corporate action, a person's hand; with evidence."""
+    BUY_PLEDGED = "BUY_PLEDGED"
+    """What mirrored orders of the leader may still buy, while they work: held or not, both is right."""
+    SELL_PLEDGED = "SELL_PLEDGED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Ledger:
     exit_released: Decimal = ZERO
     exit_filled: Decimal = ZERO
     adjusted: Decimal = ZERO
+    buy_pledged: Decimal = ZERO
+    sell_pledged: Decimal = ZERO
+    """Never above zero."""
 
     @property
     def position(self) -> Decimal:
@@ -73,29 +79,49 @@ class Ledger:
     @property
     def idle(self) -> bool:
         """Nothing held, wanted or on its way."""
-        return not (self.ideal or self.position or self.entries_working or self.exits_working)
+        wanted = self.ideal or self.buy_pledged or self.sell_pledged
+        return not (wanted or self.position or self.entries_working or self.exits_working)
 
     def target(self, lot: Decimal) -> Decimal:
         """Whole lots of the ideal, toward zero; the ideal is zero when the leader is flat."""
         return lots_toward_zero(self.ideal, lot)
 
-    def surplus(self, lot: Decimal) -> Decimal:
-        """What is held and not wanted, signed as held: an exit of it never opens the other side."""
-        return beyond(self.held, self.target(lot))
+    def highest(self, lot: Decimal) -> Decimal:
+        """The target once all that the leader's working orders may buy is bought."""
+        return lots_toward_zero(self.ideal + self.buy_pledged, lot)
+
+    def lowest(self, lot: Decimal) -> Decimal:
+        """The target once all that they may sell is sold."""
+        return lots_toward_zero(self.ideal + self.sell_pledged, lot)
+
+    def needed(self, lot: Decimal) -> Decimal:
+        """What must be held whatever the leader's working orders still do; signed as wanted."""
+        if self.ideal > 0:
+            return max(self.lowest(lot), ZERO)
+        return min(self.highest(lot), ZERO)
+
+    def surplus(self, lot: Decimal, leaving: Decimal = ZERO) -> Decimal:
+        """What is held and not wanted, signed as held: an exit of it never opens the other side.
+
+        `leaving` are the rests of exits that are being cancelled, signed: they will not take it down.
+        """
+        held = self.held - leaving
+        return beyond(held, self.highest(lot) if held > 0 else self.lowest(lot))
 
     def missing(self, lot: Decimal, coming: Decimal) -> Decimal:
-        """What is wanted and neither held nor coming, signed as wanted.
+        """What is needed and neither held nor coming, signed as wanted.
 
-        `coming` is what open entries toward the target will still bring, signed: during a flip only their
+        `coming` is what open entries toward it will still bring, signed: during a flip only their
         rows can tell, because the ledger's own sums net both directions.
         """
-        target = self.target(lot)
-        return beyond(target, toward(target, self.held) + coming)
+        needed = self.needed(lot)
+        return beyond(needed, toward(needed, self.held) + coming)
 
     def unwanted(self, lot: Decimal) -> Decimal:
         """Working entries that the target no longer needs, signed: to be withdrawn or cancelled."""
-        target = self.target(lot)
-        return beyond(self.entries_working, target - toward(target, self.held))
+        working = self.entries_working
+        bound = self.highest(lot) if working > 0 else self.lowest(lot)
+        return beyond(working, bound - toward(bound, self.held))
 
     def with_lines(self, lines: Iterable[LedgerEntry]) -> "Ledger":
         """Folding line by line gives what folding all lines at once gives."""
@@ -133,6 +159,8 @@ _COLUMNS = {
         (EntryKind.IDEAL, "ideal"),
         (EntryKind.FORGONE, "ideal"),
         (EntryKind.ADJUSTED, "adjusted"),
+        (EntryKind.BUY_PLEDGED, "buy_pledged"),
+        (EntryKind.SELL_PLEDGED, "sell_pledged"),
     )
     for intent in Intent
 }

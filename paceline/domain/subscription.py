@@ -1,14 +1,16 @@
 """One follower following one leader, with sizing, filters and limits of its own."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from paceline.domain.errors import FailedPrecondition, Invalid, Problem, Problems
 from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
-from paceline.domain.instrument import Segment
+from paceline.domain.instrument import InstrumentKind, Product, Segment
 
 WHOLE_BPS = 10_000
+WHOLE_PERCENT = 100
 
 
 class SubscriptionState(StrEnum):
@@ -23,6 +25,10 @@ class CopyMode(StrEnum):
     ON_ORDER = "ON_ORDER"
 
 
+NOT_CARRIED_OUT = frozenset({CopyMode.ON_ORDER})
+"""Modes that the rules know and the services do not carry out end to end yet: the one place to lift it."""
+
+
 class SizingMode(StrEnum):
     EQUITY_RATIO = "EQUITY_RATIO"
     FIXED_RATIO = "FIXED_RATIO"
@@ -31,9 +37,40 @@ class SizingMode(StrEnum):
     RISK_PERCENT = "RISK_PERCENT"
 
 
+class EquityFallback(StrEnum):
+    """What is done when an equity that sizing needs is missing or too old."""
+
+    SKIP = "SKIP"
+    LAST_KNOWN = "LAST_KNOWN"
+
+
 class ExecutionStyle(StrEnum):
     MARKET = "MARKET"
     PROTECTED_LIMIT = "PROTECTED_LIMIT"
+
+
+class ProtectionKind(StrEnum):
+    """How far a protected limit may be from the leader's price."""
+
+    ALLOWANCE = "ALLOWANCE"
+    """By the allowance of the filters."""
+    TICKS = "TICKS"
+    BAND = "BAND"
+    """As far as the exchange allows; the allowance where it names no band."""
+
+
+class AttributionPolicy(StrEnum):
+    """Whose position an untagged opposite fill takes down first."""
+
+    COPIES_FIRST = "COPIES_FIRST"
+    OWN_FIRST = "OWN_FIRST"
+
+
+class ShortfallPolicy(StrEnum):
+    """What is done when a leader's order ends and its copy is short of it."""
+
+    FORGO = "FORGO"
+    CHASE = "CHASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +80,21 @@ class Sizing:
     mode: SizingMode
     value: Decimal
     round_up_to_one_lot: bool = False
+    equity_fallback: EquityFallback = EquityFallback.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsFilter:
+    """Which options are entered; what is no option passes. None does not matter."""
+
+    kinds: frozenset[InstrumentKind] = frozenset()
+    """Calls, puts, or both when empty."""
+    index_options: bool | None = None
+    stock_options: bool | None = None
+    min_days_to_expiry: int | None = None
+    max_days_to_expiry: int | None = None
+    max_moneyness_bps: Decimal | None = None
+    """How far the strike may be from the price of the underlying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +105,7 @@ class Filters:
     max_age_ms: int = 30_000
     allowance_bps: Decimal = Decimal(100)
     """How far the last price may be from the leader's, and a protected limit from his price."""
+    options: OptionsFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +114,28 @@ class Caps:
     max_notional_per_order: Decimal | None = None
     max_exposure: Decimal | None = None
     max_open_positions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    kind: ProtectionKind = ProtectionKind.ALLOWANCE
+    ticks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentMapping:
+    """One instrument under another name at the follower."""
+
+    leader: InstrumentId
+    follower: InstrumentId
+
+
+@dataclass(frozen=True, slots=True)
+class ProductMapping:
+    """One product under another at the follower."""
+
+    leader: Product
+    follower: Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +153,32 @@ class Subscription:
     reverse: bool = False
     forward_copies: bool = False
     allow_opposite: bool = False
+    attribution: AttributionPolicy = AttributionPolicy.COPIES_FIRST
+    shortfall: ShortfallPolicy = ShortfallPolicy.FORGO
+    protection: Protection = field(default_factory=Protection)
+    instrument_mappings: tuple[InstrumentMapping, ...] = ()
+    product_mappings: tuple[ProductMapping, ...] = ()
     version: int = 1
 
 
 def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
     """Every setting that can never work, by field and rule."""
     problems = Problems()
-    filters = subscription.filters
     problems.require(
         subscription.leader != subscription.follower, "follower", "must not be the leader himself"
     )
-    value = subscription.sizing.value
-    problems.require(value.is_finite() and value > 0, "sizing.value", "must be a positive number")
-    problems.require(filters.max_age_ms > 0, "filters.max_age_ms", "must be positive")
-    allowance = filters.allowance_bps
-    problems.require(
-        allowance.is_finite() and 0 <= allowance < WHOLE_BPS,
-        "filters.allowance_bps",
-        "must be from 0 to below 10000",
+    _sizing_problems(subscription.sizing, problems)
+    _filter_problems(subscription.filters, problems)
+    _cap_problems(subscription.caps, problems)
+    _protection_problems(subscription.protection, problems)
+    _mapping_problems(
+        "instrument_mappings",
+        [(each.leader, each.follower) for each in subscription.instrument_mappings],
+        problems,
     )
-    both = filters.allowed is not None and filters.allowed & filters.blocked
-    problems.require(not both, "filters.blocked", "must not name what filters.allowed names")
+    _mapping_problems(
+        "product_mappings", [(each.leader, each.follower) for each in subscription.product_mappings], problems
+    )
     return problems.found
 
 
@@ -109,11 +189,94 @@ def require_supported(subscription: Subscription) -> None:
     """
     if problems := problems_of(subscription):
         raise Invalid.of(problems)
-    if subscription.mode is not CopyMode.ON_FILL:
+    if subscription.mode in NOT_CARRIED_OUT:
         raise FailedPrecondition(f"copy mode {subscription.mode} is not supported yet")
-    if subscription.sizing.mode not in (SizingMode.FIXED_RATIO, SizingMode.EQUITY_RATIO):
-        raise FailedPrecondition(f"sizing mode {subscription.sizing.mode} is not supported yet")
-    if subscription.sizing.round_up_to_one_lot:
-        raise FailedPrecondition("rounding up to one lot is not supported yet")
-    if subscription.caps != Caps():
-        raise FailedPrecondition("caps are not supported yet")
+
+
+def _sizing_problems(sizing: Sizing, problems: Problems) -> None:
+    value = sizing.value
+    problems.require(value.is_finite() and value > 0, "sizing.value", "must be a positive number")
+    if sizing.mode is SizingMode.RISK_PERCENT and value.is_finite():
+        problems.require(value <= WHOLE_PERCENT, "sizing.value", "must not be above 100 percent")
+
+
+def _filter_problems(filters: Filters, problems: Problems) -> None:
+    problems.require(filters.max_age_ms > 0, "filters.max_age_ms", "must be positive")
+    allowance = filters.allowance_bps
+    problems.require(
+        allowance.is_finite() and 0 <= allowance < WHOLE_BPS,
+        "filters.allowance_bps",
+        "must be from 0 to below 10000",
+    )
+    both = filters.allowed is not None and filters.allowed & filters.blocked
+    problems.require(not both, "filters.blocked", "must not name what filters.allowed names")
+    if filters.options is not None:
+        _options_problems(filters.options, problems)
+
+
+def _options_problems(options: OptionsFilter, problems: Problems) -> None:
+    of_options = options.kinds <= {InstrumentKind.CALL, InstrumentKind.PUT}
+    problems.require(of_options, "filters.options.kinds", "must be calls and puts only")
+    least, most = options.min_days_to_expiry, options.max_days_to_expiry
+    for name, days in (("min", least), ("max", most)):
+        problems.require(
+            days is None or days >= 0, f"filters.options.{name}_days_to_expiry", "must not be negative"
+        )
+    problems.require(
+        least is None or most is None or least <= most,
+        "filters.options.max_days_to_expiry",
+        "must not be below min_days_to_expiry",
+    )
+    far = options.max_moneyness_bps
+    problems.require(
+        far is None or (far.is_finite() and far >= 0),
+        "filters.options.max_moneyness_bps",
+        "must not be negative",
+    )
+    problems.require(
+        options.index_options is not False or options.stock_options is not False,
+        "filters.options.stock_options",
+        "must not be off together with index_options: block the segment instead",
+    )
+
+
+def _cap_problems(caps: Caps, problems: Problems) -> None:
+    lots = caps.max_lots_per_order
+    problems.require(
+        lots is None or (lots.is_finite() and lots >= 1),
+        "caps.max_lots_per_order",
+        "must not be below one lot",
+    )
+    for name, money in (
+        ("max_notional_per_order", caps.max_notional_per_order),
+        ("max_exposure", caps.max_exposure),
+    ):
+        problems.require(
+            money is None or (money.is_finite() and money > 0), f"caps.{name}", "must be positive"
+        )
+    count = caps.max_open_positions
+    problems.require(count is None or count > 0, "caps.max_open_positions", "must be positive")
+
+
+def _protection_problems(protection: Protection, problems: Problems) -> None:
+    by_ticks = protection.kind is ProtectionKind.TICKS
+    problems.require(
+        protection.ticks >= 0 if by_ticks else protection.ticks == 0,
+        "protection.ticks",
+        "must not be negative" if by_ticks else "must be 0 unless protection is by ticks",
+    )
+
+
+def _mapping_problems(field_: str, pairs: Collection[tuple[str, str]], problems: Problems) -> None:
+    """Two under one name at the follower could not be told apart when one of them is left."""
+    problems.require(
+        len({leader for leader, _ in pairs}) == len(pairs), field_, "must name each of the leader's only once"
+    )
+    problems.require(
+        len({follower for _, follower in pairs}) == len(pairs),
+        field_,
+        "must not bring two of the leader's under one name",
+    )
+    problems.require(
+        all(leader != follower for leader, follower in pairs), field_, "must change what it names"
+    )

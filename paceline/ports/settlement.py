@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copy_order import CopyOrder, OrderSpec
 from paceline.domain.copying.surplus import Correction
 from paceline.domain.ids import Epoch, Offset, Partition, Tag
 from paceline.domain.ledger import Ledger, LedgerEntry
+from paceline.ports.copy_commands import CommandResult
 from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
 from paceline.ports.plans import LedgerKey
 
@@ -34,6 +35,10 @@ class Decided:
     fills: Sequence[CopyFill] = ()
     lines: Sequence[LedgerEntry] = ()
     corrections: Sequence[Correction] = ()
+    specs: Sequence[tuple[Tag, OrderSpec]] = ()
+    """What orders look like now that changes to them were carried out."""
+    commands: Sequence[CommandResult] = ()
+    """What became of changes; those of stale partitions must not be among them."""
 
 
 @dataclass(frozen=True, slots=True)

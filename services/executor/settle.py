@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import structlog
 
-from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copy_order import CopyOrder, Intent, OrderSpec
 from paceline.domain.copying.fold import Folded, SurelyAbsent, Told, Withdrawn, fold_result
 from paceline.domain.copying.surplus import Correction, sell_surplus
 from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, Tag
@@ -58,6 +58,7 @@ class Settling:
     _moves: list[tuple[Partition, StatusMove]] = field(default_factory=list)
     _fills: list[CopyFill] = field(default_factory=list)
     _lines: list[LedgerEntry] = field(default_factory=list)
+    _specs: list[tuple[Tag, OrderSpec]] = field(default_factory=list)
     _entered: dict[LedgerKey, News] = field(default_factory=dict)
 
     def __call__(self, standing: Standing, stale: frozenset[Partition]) -> Decided:
@@ -69,13 +70,13 @@ class Settling:
                 _log.warning("settle.not_our_order", account=news.account_id, tag=news.tag)
             elif news.partition not in stale and not _told_before(news, standing):
                 self._learn(news, order)
-        return Decided(self._results, self._moves, self._fills, self._lines, self._corrections())
+        return Decided(self._results, self._moves, self._fills, self._lines, self._corrections(), self._specs)
 
     def _begin(self, standing: Standing) -> None:
         self.orders = dict(standing.orders)
         self._ledgers = dict(standing.ledgers)
         self._open = {key: {row.tag: row for row in rows} for key, rows in standing.open.items()}
-        self._results, self._moves, self._fills, self._lines = [], [], [], []
+        self._results, self._moves, self._fills, self._lines, self._specs = [], [], [], [], []
         self._entered = {}
 
     def _learn(self, news: News, order: CopyOrder) -> None:
@@ -109,6 +110,8 @@ class Settling:
     def _note(self, news: News, before: CopyOrder, folded: Folded, multiplier: Decimal) -> None:
         """What the row shall say. Lines go with the whole, so that they are written once."""
         after = self.orders[news.tag] = folded.order
+        if after.spec != before.spec:
+            self._specs.append((after.tag, after.spec))
         if news.event is None:
             self._results.append(_result(news, after))
             return

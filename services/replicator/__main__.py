@@ -8,9 +8,11 @@ from redis.asyncio import Redis
 
 from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
-from paceline.adapters.postgres.accounts import PostgresAccounts
+from paceline.adapters.postgres.accounts import PostgresAccountGroups, PostgresAccounts
+from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.leader_orders import PostgresLeaderOrders
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, SUBSCRIPTIONS, Listener
 from paceline.adapters.postgres.news import PostgresNews
@@ -159,6 +161,9 @@ def views_of(runtime: Runtime[Settings], database: Database, redis: Redis, direc
     return Views(
         directory,
         PostgresPlans(database),
+        PostgresCopyCommands(database),
+        PostgresLeaderOrders(database),
+        PostgresAccountGroups(database),
         PostgresInstruments(database),
         RedisPortfolios(redis),
         RedisPrices(redis),

@@ -174,8 +174,8 @@ class Replicator:
     ) -> None:
         """Chunks side by side, each dispatched once committed; the offset moves after the last."""
         began = self._clock.monotonic_ns()
-        leader = await self._views.leader(before, subscriptions)
-        market = await self._views.market(fill)
+        leader = await self._views.leader(before, fill, subscriptions)
+        market = await self._views.market(fill, subscriptions)
         with self._span(event, len(subscriptions)) as span:
             traced = replace(event, traceparent=traceparent_of(span) or event.traceparent)
             work = _Work(traced, fill, leader, market, epoch)

@@ -1,29 +1,41 @@
 """What a plan is made on, gathered from memory and stores."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from paceline.domain.account import AccountType
-from paceline.domain.calendar import Calendar
+from paceline.domain.calendar import Calendar, trading_day
 from paceline.domain.copying.decision import SizingInputs
-from paceline.domain.copying.view import Copier, Equity, LeaderState, Market
+from paceline.domain.copying.mapping import followers_key
+from paceline.domain.copying.options import OPTIONS, underlying_of
+from paceline.domain.copying.sizing import needs_leader_order
+from paceline.domain.copying.view import NO_LOT_RULE, Copier, Equity, LeaderState, LotRule, Market
 from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId, SubscriptionId
-from paceline.domain.instrument import Instrument
+from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
 from paceline.domain.money import ZERO
 from paceline.domain.order import Fill
 from paceline.domain.subscription import SizingMode, Subscription
+from paceline.ports.accounts import AccountGroups
 from paceline.ports.clock import Clock
+from paceline.ports.copy_commands import CopyCommands
 from paceline.ports.instruments import Instruments
+from paceline.ports.leader_orders import LeaderOrders
 from paceline.ports.plans import LedgerKey, Plans
 from paceline.ports.portfolios import Portfolio, Portfolios
 from paceline.ports.prices import Prices
 from services.replicator.directory import Directory
+from services.replicator.holdings import Books, LotRules
 
 _NS_PER_MS = 1_000_000
 _PRICE_FRESH_NS = 5_000_000_000
 _FROZEN_KEPT = 4_096
 _MASTER_LIVES_S = 600.0
+_ORDERS_LIVE = timedelta(days=7)
+"""So long back a leader's order is looked for."""
+_BY_EQUITY = frozenset({SizingMode.EQUITY_RATIO, SizingMode.RISK_PERCENT})
 
 
 class Views:
@@ -33,6 +45,9 @@ class Views:
         self,
         directory: Directory,
         plans: Plans,
+        copy_commands: CopyCommands,
+        leader_orders: LeaderOrders,
+        groups: AccountGroups,
         instruments: Instruments,
         portfolios: Portfolios,
         prices: Prices,
@@ -42,6 +57,10 @@ class Views:
     ) -> None:
         self._directory = directory
         self._plans = plans
+        self._copy_commands = copy_commands
+        self._leader_orders = leader_orders
+        self._groups = LotRules(groups, clock)
+        self._books = Books(plans, instruments, prices)
         self._instruments = instruments
         self._portfolios = portfolios
         self._prices = prices
@@ -51,19 +70,25 @@ class Views:
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], Mapping[SubscriptionId, SizingInputs]] = {}
 
-    async def market(self, fill: Fill) -> Market:
-        """The instrument of a fill and its newest price, where that is fresh."""
-        instrument_id = fill.key.instrument_id
-        if instrument_id not in self._known:
-            self._known.update(await self._instruments.get_many([instrument_id]))
+    async def market(self, fill: Fill, subscriptions: Sequence[Subscription]) -> Market:
+        """The instruments that are traded for a fill, and their newest prices."""
+        keys = {key for key in (followers_key(each, fill.key) for each in subscriptions) if key}
+        traded = {fill.key.instrument_id} | {key.instrument_id for key in keys}
+        await self._know(traded)
+        options = [
+            self._known[each]
+            for each in traded
+            if each in self._known and self._known[each].kind in OPTIONS and _by_moneyness(subscriptions)
+        ]
         now_ns = self._clock.now_ns()
-        prices = await self._prices.get([instrument_id])
+        prices = await self._prices.get(traded | {underlying_of(each) for each in options})
         fresh = {
             each: price.last
             for each, price in prices.items()
             if now_ns - price.received_ns <= _PRICE_FRESH_NS
         }
-        return Market(self._known, now_ns, fresh)
+        older = {each: price.last for each, price in prices.items() if each not in fresh}
+        return Market(self._known, now_ns, fresh, older)
 
     async def forget_daily(self) -> None:
         """Lots and bands change over night; until cancelled."""
@@ -71,69 +96,85 @@ class Views:
             await self._clock.sleep(_MASTER_LIVES_S)
             self._known = {}
 
-    async def leader(self, state: LeaderState, subscriptions: Sequence[Subscription]) -> LeaderState:
-        """With his equity, where someone is sized by it."""
-        if not _by_equity(subscriptions):
+    async def leader(
+        self, state: LeaderState, fill: Fill, subscriptions: Sequence[Subscription]
+    ) -> LeaderState:
+        """With his equity and his orders, where someone is sized by them."""
+        if any(each.sizing.mode is SizingMode.EQUITY_RATIO for each in subscriptions):
+            state = replace(state, equity=(await self._equities([state.account_id])).get(state.account_id))
+        rules = await self._groups.rules_of(each.follower for each in subscriptions)
+        if not any(_of_whole_orders(each, rules.get(each.follower, NO_LOT_RULE)) for each in subscriptions):
             return state
-        equity = (await self._equities([state.account_id])).get(state.account_id)
-        return LeaderState(state.account_id, state.positions, equity)
+        frozen = await self._frozen_for(fill, subscriptions)
+        if all(each.subscription_id in frozen for each in subscriptions):
+            return state
+        since = trading_day(fill.exchange, fill.broker_time_ns) - _ORDERS_LIVE
+        orders = await self._leader_orders.newest(fill.account_id, fill.key, since)
+        return replace(state, orders=tuple(orders))
 
     async def copiers(
         self, subscriptions: Sequence[Subscription], fill: Fill
     ) -> tuple[list[Copier], Mapping[LedgerKey, Ledger]]:
         """In the order given, with the ledgers that the decisions will stand on."""
-        ledgers = await self._plans.ledgers_for([each.subscription_id for each in subscriptions], fill.key)
+        ledgers: dict[LedgerKey, Ledger] = {}
+        for key, names in _by_key(subscriptions, fill.key).items():
+            ledgers.update(await self._plans.ledgers_for(names, key))
         return await self.with_ledgers(subscriptions, fill, ledgers)
 
     async def with_ledgers(
         self, subscriptions: Sequence[Subscription], fill: Fill, ledgers: Mapping[LedgerKey, Ledger]
     ) -> tuple[list[Copier], Mapping[LedgerKey, Ledger]]:
+        keys = {each.subscription_id: followers_key(each, fill.key) or fill.key for each in subscriptions}
+        seen = {(name, key): ledgers.get((name, key), Ledger()) for name, key in keys.items()}
         frozen = await self._frozen_for(fill, subscriptions)
-        others = await self._plans.others_held([each.subscription_id for each in subscriptions], fill.key)
-        equities: Mapping[AccountId, Equity] = {}
-        if _by_equity(subscriptions):
-            equities = await self._equities([each.follower for each in subscriptions])
-        is_open = self._calendar.is_open(fill.exchange, fill.segment, self._clock.now_ns())
-        seen = {
-            (each.subscription_id, fill.key): ledgers.get((each.subscription_id, fill.key), Ledger())
-            for each in subscriptions
-        }
+        others: dict[SubscriptionId, Decimal] = {}
+        for key, names in _by_key(subscriptions, fill.key).items():
+            others.update(await self._plans.others_held(names, key))
+        equities = await self._equities(
+            each.follower for each in subscriptions if each.sizing.mode in _BY_EQUITY
+        )
+        rules = await self._groups.rules_of(each.follower for each in subscriptions)
+        books = await self._books.of(subscriptions, keys)
+        by_name = {each.subscription_id: each for each in subscriptions}
+        rows = await self._copy_commands.open_rows(
+            key for key, ledger in seen.items() if _may_withdraw(by_name[key[0]], ledger, fill)
+        )
         copiers = [
-            self._copier(
-                each,
-                seen[each.subscription_id, fill.key],
-                frozen.get(each.subscription_id),
-                equities.get(each.follower),
-                others.get(each.subscription_id, ZERO),
-                is_open=is_open,
+            Copier(
+                subscription=each,
+                ledger=seen[each.subscription_id, keys[each.subscription_id]],
+                frozen=frozen.get(each.subscription_id),
+                equity=equities.get(each.follower),
+                others_held=others.get(each.subscription_id, ZERO),
+                exposure=books[each.subscription_id].exposure if each.subscription_id in books else None,
+                other_positions=books[each.subscription_id].others if each.subscription_id in books else 0,
+                lot_rule=rules.get(each.follower, NO_LOT_RULE),
+                open_rows=tuple(rows.get((each.subscription_id, keys[each.subscription_id]), ())),
+                segments=self._segments(each.follower),
+                session_usable=self._directory.session_usable(each.follower),
+                market_open=self._is_open(keys[each.subscription_id], fill),
+                account_frozen=self._directory.frozen(each.follower),
             )
             for each in subscriptions
         ]
         return copiers, seen
 
-    def _copier(
-        self,
-        subscription: Subscription,
-        ledger: Ledger,
-        frozen: SizingInputs | None,
-        equity: Equity | None,
-        others_held: Decimal,
-        *,
-        is_open: bool,
-    ) -> Copier:
-        follower = subscription.follower
-        account = self._directory.account(follower)
-        return Copier(
-            subscription=subscription,
-            ledger=ledger,
-            frozen=frozen,
-            equity=equity,
-            segments=account.segments if account else None,
-            others_held=others_held,
-            session_usable=self._directory.session_usable(follower),
-            market_open=is_open,
-            account_frozen=self._directory.frozen(follower),
+    def _segments(self, account_id: AccountId) -> frozenset[Segment] | None:
+        account = self._directory.account(account_id)
+        return account.segments if account else None
+
+    def _is_open(self, key: InstrumentKey, fill: Fill) -> bool:
+        """Of the market in which the follower trades."""
+        instrument = self._known.get(key.instrument_id)
+        exchange, segment = (
+            (instrument.exchange, instrument.segment) if instrument else (fill.exchange, fill.segment)
         )
+        return self._calendar.is_open(exchange, segment, self._clock.now_ns())
+
+    async def _know(self, instruments: Iterable[InstrumentId]) -> None:
+        unknown = set(instruments) - self._known.keys()
+        if unknown:
+            self._known.update(await self._instruments.get_many(unknown))
 
     async def _frozen_for(
         self, fill: Fill, subscriptions: Sequence[Subscription]
@@ -157,15 +198,35 @@ class Views:
             if row is not None:
                 types[account_id] = row.type
         now_ns = self._clock.now_ns()
-        found = {each: self._equity(row, now_ns) for each, row in (await self._portfolios.get(types)).items()}
-        return {each: equity for each, equity in found.items() if equity is not None}
+        if not types:
+            return {}
+        return {each: self._equity(row, now_ns) for each, row in (await self._portfolios.get(types)).items()}
 
-    def _equity(self, portfolio: Portfolio, now_ns: int) -> Equity | None:
+    def _equity(self, portfolio: Portfolio, now_ns: int) -> Equity:
         age_ms = max(0, now_ns - portfolio.computed_ns) // _NS_PER_MS
-        if portfolio.stale or age_ms > self._equity_age_max_ms or portfolio.equity <= Decimal(0):
-            return None
-        return Equity(portfolio.equity, age_ms)
+        return Equity(portfolio.equity, age_ms, portfolio.stale or age_ms > self._equity_age_max_ms)
 
 
-def _by_equity(subscriptions: Sequence[Subscription]) -> bool:
-    return any(each.sizing.mode is SizingMode.EQUITY_RATIO for each in subscriptions)
+def _by_key(
+    subscriptions: Iterable[Subscription], key: InstrumentKey
+) -> Mapping[InstrumentKey, Sequence[SubscriptionId]]:
+    """Most follow under the leader's own names, and are read in one go."""
+    found: dict[InstrumentKey, list[SubscriptionId]] = {}
+    for each in subscriptions:
+        found.setdefault(followers_key(each, key) or key, []).append(each.subscription_id)
+    return found
+
+
+def _may_withdraw(subscription: Subscription, ledger: Ledger, fill: Fill) -> bool:
+    """Entries are on their way, and the leader trades against what is wanted."""
+    side = -int(fill.side) if subscription.reverse else int(fill.side)
+    return bool(ledger.entries_working) and ledger.ideal * side < 0
+
+
+def _by_moneyness(subscriptions: Iterable[Subscription]) -> bool:
+    filters = (each.filters.options for each in subscriptions)
+    return any(options is not None and options.max_moneyness_bps is not None for options in filters)
+
+
+def _of_whole_orders(subscription: Subscription, rule: LotRule) -> bool:
+    return needs_leader_order(Copier(subscription, lot_rule=rule))

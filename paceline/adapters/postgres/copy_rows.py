@@ -10,7 +10,7 @@ from paceline.domain.order import OrderType, Side, Validity
 from paceline.domain.partitioning import partition_of
 from paceline.ports.copy_orders import CopyRow
 
-ORDER_WIDTH = 30
+ORDER_WIDTH = 31
 
 
 def order_columns(order: CopyOrder) -> tuple[Any, ...]:
@@ -45,6 +45,7 @@ def order_columns(order: CopyOrder) -> tuple[Any, ...]:
         order.expires_ns,
         order.status.value,
         order.traceparent,
+        order.leader_order_id,
     )
 
 
@@ -72,6 +73,7 @@ def order_of(row: Row) -> CopyOrder:
         filled=row["filled"],
         average_price=row["average_price"],
         traceparent=row["traceparent"],
+        leader_order_id=_broker_order(row["leader_order_id"]),
     )
 
 

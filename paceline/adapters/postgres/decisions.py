@@ -11,7 +11,7 @@ from paceline.domain.ids import AccountId, DecisionId, EventIdentity, Subscripti
 from paceline.domain.order import Side
 from paceline.domain.subscription import SizingMode
 
-DECISION_WIDTH = 20
+DECISION_WIDTH = 24
 
 
 def decision_columns(event: EventIdentity, decision: Decision) -> tuple[Any, ...]:
@@ -33,7 +33,7 @@ def decision_columns(event: EventIdentity, decision: Decision) -> tuple[Any, ...
 
 def _sizing_columns(sizing: SizingInputs | None) -> tuple[Any, ...]:
     if sizing is None:
-        return (None,) * 8
+        return (*(None,) * 10, False, None)
     return (
         sizing.mode.value,
         sizing.value,
@@ -43,6 +43,10 @@ def _sizing_columns(sizing: SizingInputs | None) -> tuple[Any, ...]:
         sizing.leader_equity_age_ms,
         sizing.follower_equity,
         sizing.follower_equity_age_ms,
+        sizing.ordered,
+        sizing.granted,
+        sizing.rounded_up,
+        sizing.limited_by.value if sizing.limited_by else None,
     )
 
 
@@ -73,4 +77,8 @@ def sizing_of(row: Row) -> SizingInputs:
         leader_equity_age_ms=row["leader_equity_age_ms"],
         follower_equity=row["follower_equity"],
         follower_equity_age_ms=row["follower_equity_age_ms"],
+        ordered=row["ordered"],
+        granted=row["granted"],
+        rounded_up=row["rounded_up"],
+        limited_by=None if row["limited_by"] is None else SkipReason(row["limited_by"]),
     )

@@ -64,4 +64,6 @@ def ledger_of(row: Row) -> Ledger:
         exit_released=row["exit_released"],
         exit_filled=row["exit_filled"],
         adjusted=row["adjusted"],
+        buy_pledged=row["buy_pledged"],
+        sell_pledged=row["sell_pledged"],
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 
+from paceline.adapters.postgres.copy_commands import insert_commands
 from paceline.adapters.postgres.copy_rows import ORDER_WIDTH, key_columns, key_of, order_columns, order_of
 from paceline.adapters.postgres.database import Database, Transaction, columns
 from paceline.adapters.postgres.decisions import DECISION_WIDTH, decision_columns, decision_of, sizing_of
@@ -152,6 +153,7 @@ async def _write_out(
     orders = [order for decision in inserted for order in decision.orders]
     if len(await insert_orders(transaction, orders)) != len(orders):
         raise Conflict("a new decision's order has a tag or a cause that stands already")
+    await insert_commands(transaction, [each for decision in inserted for each in decision.commands])
     await _freeze(transaction, chunk, inserted)
     return await append_lines(transaction, [line for decision in inserted for line in decision.entries])
 

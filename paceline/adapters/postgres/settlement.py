@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from paceline.adapters.postgres.copy_commands import write_command_results, write_specs
 from paceline.adapters.postgres.copy_orders import CONSUMER, write_fills, write_moves, write_results
 from paceline.adapters.postgres.copy_rows import copy_row_of, key_columns
 from paceline.adapters.postgres.database import Database, Transaction, columns
@@ -44,6 +45,8 @@ class PostgresSettlement:
             await write_results(transaction, decided.results)
             await write_moves(transaction, decided.moves)
             await write_fills(transaction, decided.fills)
+            await write_specs(transaction, decided.specs)
+            await write_command_results(transaction, decided.commands)
             await append_lines(transaction, decided.lines)
             corrections = await _correct(transaction, decided.corrections)
             sound = {each: offset for each, offset in offsets.items() if each not in stale}

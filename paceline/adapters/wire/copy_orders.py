@@ -76,6 +76,7 @@ def copy_order_to_wire(
     wire.status = COPY_STATUS.wire[order.status]
     wire.broker_order_id = order.broker_order_id or ""
     wire.traceparent = order.traceparent
+    wire.leader_order_id = order.leader_order_id or ""
     _times_to_wire(order, wire)
     if order.leader_price:
         wire.leader_price.value = text_of(order.leader_price)
@@ -117,4 +118,5 @@ def copy_order_from_wire(wire: copy_order_pb2.CopyOrder) -> CopyOrder:
         filled=decimal_or_zero(wire, "filled"),
         average_price=decimal_or_zero(wire, "average_price"),
         traceparent=wire.traceparent,
+        leader_order_id=BrokerOrderId(wire.leader_order_id) if wire.leader_order_id else None,
     )

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from paceline.adapters.wire.copy_commands import command_from_wire, command_to_wire
 from paceline.adapters.wire.copy_orders import cause_to_wire, copy_order_from_wire, copy_order_to_wire
 from paceline.adapters.wire.decimals import decimal_at, decimal_or_none, decimal_or_zero, text_of
 from paceline.adapters.wire.enums import INTENT, LEDGER_ENTRY_KIND, OUTCOME, SIDE, SIZING_MODE, SKIP_REASON
@@ -31,14 +32,14 @@ def decision_to_wire(
     wire.detail = decision.detail
     if decision.quantity:
         wire.quantity.value = text_of(decision.quantity)
-    if decision.withdraw:
-        wire.withdraw.value = text_of(decision.withdraw)
     if decision.sizing is not None:
         sizing_inputs_to_wire(decision.sizing, wire.sizing)
     if decision.reason is not None:
         wire.reason = SKIP_REASON.wire[decision.reason]
     for order in decision.orders:
         copy_order_to_wire(order, wire.orders.add())
+    for command in decision.commands:
+        command_to_wire(command, wire.commands.add())
     return wire
 
 
@@ -57,7 +58,7 @@ def decision_from_wire(wire: copy_order_pb2.Decision) -> Decision:
         reason=SKIP_REASON.read(wire.reason, "reason") if wire.reason else None,
         detail=wire.detail,
         orders=each("orders", copy_order_from_wire, wire.orders),
-        withdraw=decimal_or_zero(wire, "withdraw"),
+        commands=each("commands", command_from_wire, wire.commands),
     )
 
 
@@ -77,6 +78,13 @@ def sizing_inputs_to_wire(
         wire.follower_equity.value = text_of(sizing.follower_equity)
     if sizing.follower_equity_age_ms is not None:
         wire.follower_equity_age_ms = sizing.follower_equity_age_ms
+    if sizing.ordered is not None:
+        wire.ordered.value = text_of(sizing.ordered)
+    if sizing.granted is not None:
+        wire.granted.value = text_of(sizing.granted)
+    wire.rounded_up = sizing.rounded_up
+    if sizing.limited_by is not None:
+        wire.limited_by = SKIP_REASON.wire[sizing.limited_by]
     return wire
 
 
@@ -92,6 +100,10 @@ def sizing_inputs_from_wire(wire: copy_order_pb2.SizingInputs) -> SizingInputs:
         follower_equity_age_ms=(
             wire.follower_equity_age_ms if wire.HasField("follower_equity_age_ms") else None
         ),
+        ordered=decimal_or_none(wire, "ordered"),
+        granted=decimal_or_none(wire, "granted"),
+        rounded_up=wire.rounded_up,
+        limited_by=SKIP_REASON.read(wire.limited_by, "limited_by") if wire.limited_by else None,
     )
 
 
@@ -115,6 +127,8 @@ def ledger_to_wire(
     wire.exit_filled.value = text_of(ledger.exit_filled)
     wire.adjusted.value = text_of(ledger.adjusted)
     wire.held.value = text_of(ledger.position)
+    wire.buy_pledged.value = text_of(ledger.buy_pledged)
+    wire.sell_pledged.value = text_of(ledger.sell_pledged)
     if lot is not None:
         wire.target.value = text_of(ledger.target(lot))
     return wire

@@ -3,15 +3,35 @@
 from collections.abc import Iterable
 
 from paceline.adapters.wire.decimals import decimal_at, decimal_or_none, text_of
-from paceline.adapters.wire.enums import COPY_MODE, EXECUTION_STYLE, SEGMENT, SIZING_MODE, SUBSCRIPTION_STATE
-from paceline.adapters.wire.fields import only, required, within
+from paceline.adapters.wire.enums import (
+    ATTRIBUTION_POLICY,
+    COPY_MODE,
+    EQUITY_FALLBACK,
+    EXECUTION_STYLE,
+    INSTRUMENT_KIND,
+    PRODUCT,
+    PROTECTION_KIND,
+    SEGMENT,
+    SHORTFALL_POLICY,
+    SIZING_MODE,
+    SUBSCRIPTION_STATE,
+)
+from paceline.adapters.wire.fields import each, only, required, within
 from paceline.api.v1 import subscription_pb2
 from paceline.domain.errors import Invalid
 from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import Segment
 from paceline.domain.subscription import (
+    AttributionPolicy,
     Caps,
+    EquityFallback,
     Filters,
+    InstrumentMapping,
+    OptionsFilter,
+    ProductMapping,
+    Protection,
+    ProtectionKind,
+    ShortfallPolicy,
     Sizing,
     Subscription,
     SubscriptionState,
@@ -23,9 +43,8 @@ FIXED = SERVERS_OWN | {"leader_id", "follower_id"}
 _HEEDED = FIXED | {
     *("auto_copy", "mode", "sizing", "filters", "caps", "style"),
     *("reverse", "forward_copies", "allow_opposite"),
+    *("attribution", "shortfall", "protection", "instrument_mappings", "product_mappings"),
 }
-_SIZING = frozenset({"mode", "value", "round_up_to_one_lot"})
-_FILTERS = frozenset({"segments", "allowed", "blocked_instrument_ids", "max_age", "allowance_bps"})
 
 
 def subscription_to_wire(
@@ -42,7 +61,18 @@ def subscription_to_wire(
     wire.reverse = subscription.reverse
     wire.forward_copies = subscription.forward_copies
     wire.allow_opposite = subscription.allow_opposite
+    wire.attribution = ATTRIBUTION_POLICY.wire[subscription.attribution]
+    wire.shortfall = SHORTFALL_POLICY.wire[subscription.shortfall]
     wire.version = subscription.version
+    _protection_to_wire(subscription.protection, wire.protection)
+    for mapping in subscription.instrument_mappings:
+        wire.instrument_mappings.add(
+            leader_instrument_id=mapping.leader, follower_instrument_id=mapping.follower
+        )
+    for product in subscription.product_mappings:
+        wire.product_mappings.add(
+            leader_product=PRODUCT.wire[product.leader], follower_product=PRODUCT.wire[product.follower]
+        )
     _sizing_to_wire(subscription.sizing, wire.sizing)
     _filters_to_wire(subscription.filters, wire.filters)
     _caps_to_wire(subscription.caps, wire.caps)
@@ -90,6 +120,15 @@ def _with_settings(
         reverse=wire.reverse,
         forward_copies=wire.forward_copies,
         allow_opposite=wire.allow_opposite,
+        attribution=ATTRIBUTION_POLICY.read_or(
+            wire.attribution, "attribution", AttributionPolicy.COPIES_FIRST
+        ),
+        shortfall=SHORTFALL_POLICY.read_or(wire.shortfall, "shortfall", ShortfallPolicy.FORGO),
+        protection=within("protection", _protection_from_wire, wire.protection),
+        instrument_mappings=each(
+            "instrument_mappings", _instrument_mapping_from_wire, wire.instrument_mappings
+        ),
+        product_mappings=each("product_mappings", _product_mapping_from_wire, wire.product_mappings),
         version=version,
     )
 
@@ -98,11 +137,16 @@ def _sizing_to_wire(sizing: Sizing, wire: subscription_pb2.Sizing) -> None:
     wire.mode = SIZING_MODE.wire[sizing.mode]
     wire.value.value = text_of(sizing.value)
     wire.round_up_to_one_lot = sizing.round_up_to_one_lot
+    wire.equity_fallback = EQUITY_FALLBACK.wire[sizing.equity_fallback]
 
 
 def _sizing_from_wire(wire: subscription_pb2.Sizing) -> Sizing:
-    only(wire, _SIZING)
-    return Sizing(SIZING_MODE.read(wire.mode, "mode"), decimal_at(wire, "value"), wire.round_up_to_one_lot)
+    return Sizing(
+        SIZING_MODE.read(wire.mode, "mode"),
+        decimal_at(wire, "value"),
+        wire.round_up_to_one_lot,
+        EQUITY_FALLBACK.read_or(wire.equity_fallback, "equity_fallback", EquityFallback.SKIP),
+    )
 
 
 def _filters_to_wire(filters: Filters, wire: subscription_pb2.Filters) -> None:
@@ -115,10 +159,11 @@ def _filters_to_wire(filters: Filters, wire: subscription_pb2.Filters) -> None:
     wire.blocked_instrument_ids.extend(sorted(filters.blocked))
     wire.max_age.FromMilliseconds(filters.max_age_ms)
     wire.allowance_bps.value = text_of(filters.allowance_bps)
+    if filters.options is not None:
+        _options_to_wire(filters.options, wire.options)
 
 
 def _filters_from_wire(wire: subscription_pb2.Filters) -> Filters:
-    only(wire, _FILTERS)
     usual = Filters()
     allowance = decimal_or_none(wire, "allowance_bps")
     return Filters(
@@ -127,6 +172,56 @@ def _filters_from_wire(wire: subscription_pb2.Filters) -> Filters:
         blocked=_instruments(wire.blocked_instrument_ids),
         max_age_ms=_milliseconds(wire) if wire.HasField("max_age") else usual.max_age_ms,
         allowance_bps=usual.allowance_bps if allowance is None else allowance,
+        options=within("options", _options_from_wire, wire.options) if wire.HasField("options") else None,
+    )
+
+
+def _options_to_wire(options: OptionsFilter, wire: subscription_pb2.OptionsFilter) -> None:
+    wire.SetInParent()
+    wire.kinds.extend(sorted(INSTRUMENT_KIND.wire[kind] for kind in options.kinds))
+    if options.index_options is not None:
+        wire.index_options = options.index_options
+    if options.stock_options is not None:
+        wire.stock_options = options.stock_options
+    if options.min_days_to_expiry is not None:
+        wire.min_days_to_expiry = options.min_days_to_expiry
+    if options.max_days_to_expiry is not None:
+        wire.max_days_to_expiry = options.max_days_to_expiry
+    if options.max_moneyness_bps is not None:
+        wire.max_moneyness_bps.value = text_of(options.max_moneyness_bps)
+
+
+def _options_from_wire(wire: subscription_pb2.OptionsFilter) -> OptionsFilter:
+    return OptionsFilter(
+        kinds=INSTRUMENT_KIND.read_some(wire.kinds, "kinds"),
+        index_options=wire.index_options if wire.HasField("index_options") else None,
+        stock_options=wire.stock_options if wire.HasField("stock_options") else None,
+        min_days_to_expiry=wire.min_days_to_expiry if wire.HasField("min_days_to_expiry") else None,
+        max_days_to_expiry=wire.max_days_to_expiry if wire.HasField("max_days_to_expiry") else None,
+        max_moneyness_bps=decimal_or_none(wire, "max_moneyness_bps"),
+    )
+
+
+def _protection_to_wire(protection: Protection, wire: subscription_pb2.Protection) -> None:
+    wire.kind = PROTECTION_KIND.wire[protection.kind]
+    wire.ticks = protection.ticks
+
+
+def _protection_from_wire(wire: subscription_pb2.Protection) -> Protection:
+    return Protection(PROTECTION_KIND.read_or(wire.kind, "kind", ProtectionKind.ALLOWANCE), wire.ticks)
+
+
+def _instrument_mapping_from_wire(wire: subscription_pb2.InstrumentMapping) -> InstrumentMapping:
+    return InstrumentMapping(
+        InstrumentId(required(wire.leader_instrument_id, "leader_instrument_id")),
+        InstrumentId(required(wire.follower_instrument_id, "follower_instrument_id")),
+    )
+
+
+def _product_mapping_from_wire(wire: subscription_pb2.ProductMapping) -> ProductMapping:
+    return ProductMapping(
+        PRODUCT.read(wire.leader_product, "leader_product"),
+        PRODUCT.read(wire.follower_product, "follower_product"),
     )
 
 

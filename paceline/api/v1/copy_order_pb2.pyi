@@ -142,6 +142,50 @@ COPY_STATUS_FAILED: CopyStatus.ValueType  # 10
 """Never reached the broker, by misfortune."""
 Global___CopyStatus: _TypeAlias = CopyStatus  # noqa: Y015
 
+class _CommandStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommandStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommandStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMAND_STATUS_UNSPECIFIED: _CommandStatus.ValueType  # 0
+    """Not given; refused."""
+    COMMAND_STATUS_PLANNED: _CommandStatus.ValueType  # 1
+    """Written ahead; not carried out."""
+    COMMAND_STATUS_UNKNOWN: _CommandStatus.ValueType  # 2
+    """Sent, the answer lost; the order's state tells whether it is sent again."""
+    COMMAND_STATUS_DONE: _CommandStatus.ValueType  # 3
+    """The order is as it wants it."""
+    COMMAND_STATUS_FOLDED: _CommandStatus.ValueType  # 4
+    """The order was unsent: its row was changed or taken back."""
+    COMMAND_STATUS_SUPERSEDED: _CommandStatus.ValueType  # 5
+    """A later one says what the order shall look like."""
+    COMMAND_STATUS_LOST: _CommandStatus.ValueType  # 6
+    """The order had ended otherwise."""
+    COMMAND_STATUS_REJECTED: _CommandStatus.ValueType  # 7
+    """The broker will not do it."""
+
+class CommandStatus(_CommandStatus, metaclass=_CommandStatusEnumTypeWrapper):
+    """Life of a change to a copy order."""
+
+COMMAND_STATUS_UNSPECIFIED: CommandStatus.ValueType  # 0
+"""Not given; refused."""
+COMMAND_STATUS_PLANNED: CommandStatus.ValueType  # 1
+"""Written ahead; not carried out."""
+COMMAND_STATUS_UNKNOWN: CommandStatus.ValueType  # 2
+"""Sent, the answer lost; the order's state tells whether it is sent again."""
+COMMAND_STATUS_DONE: CommandStatus.ValueType  # 3
+"""The order is as it wants it."""
+COMMAND_STATUS_FOLDED: CommandStatus.ValueType  # 4
+"""The order was unsent: its row was changed or taken back."""
+COMMAND_STATUS_SUPERSEDED: CommandStatus.ValueType  # 5
+"""A later one says what the order shall look like."""
+COMMAND_STATUS_LOST: CommandStatus.ValueType  # 6
+"""The order had ended otherwise."""
+COMMAND_STATUS_REJECTED: CommandStatus.ValueType  # 7
+"""The broker will not do it."""
+Global___CommandStatus: _TypeAlias = CommandStatus  # noqa: Y015
+
 class _FailureClass:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -338,6 +382,7 @@ class CopyOrder(_message.Message):
     FILLED_FIELD_NUMBER: _builtins.int
     AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    LEADER_ORDER_ID_FIELD_NUMBER: _builtins.int
     copy_order_id: _builtins.str
     """Its name."""
     decision_id: _builtins.str
@@ -372,6 +417,8 @@ class CopyOrder(_message.Message):
     """The broker's name of the order; empty until known."""
     traceparent: _builtins.str
     """W3C trace context of the leader's event; empty when not traced."""
+    leader_order_id: _builtins.str
+    """The leader's order that it mirrors through its life; empty where it copies a fill."""
     @_builtins.property
     def cause(self) -> Global___Cause:
         """Why."""
@@ -417,10 +464,11 @@ class CopyOrder(_message.Message):
         filled: _common_pb2.Decimal | None = ...,
         average_price: _common_pb2.Decimal | None = ...,
         traceparent: _builtins.str = ...,
+        leader_order_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "cause", b"cause", "filled", b"filled", "leader_price", b"leader_price", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "average_price", b"average_price", "broker_order_id", b"broker_order_id", "cause", b"cause", "copy_order_id", b"copy_order_id", "decision_id", b"decision_id", "expires_ns", b"expires_ns", "filled", b"filled", "intent", b"intent", "lane", b"lane", "leader_price", b"leader_price", "leader_time_ns", b"leader_time_ns", "leg", b"leg", "planned_ns", b"planned_ns", "seen_ns", b"seen_ns", "slice", b"slice", "spec", b"spec", "status", b"status", "step", b"step", "subscription_id", b"subscription_id", "tag", b"tag", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "average_price", b"average_price", "broker_order_id", b"broker_order_id", "cause", b"cause", "copy_order_id", b"copy_order_id", "decision_id", b"decision_id", "expires_ns", b"expires_ns", "filled", b"filled", "intent", b"intent", "lane", b"lane", "leader_order_id", b"leader_order_id", "leader_price", b"leader_price", "leader_time_ns", b"leader_time_ns", "leg", b"leg", "planned_ns", b"planned_ns", "seen_ns", b"seen_ns", "slice", b"slice", "spec", b"spec", "status", b"status", "step", b"step", "subscription_id", b"subscription_id", "tag", b"tag", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -443,6 +491,11 @@ class CopyCommand(_message.Message):
     SEEN_NS_FIELD_NUMBER: _builtins.int
     PLANNED_NS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     command_id: _builtins.str
     """Its name; written ahead like the order it changes."""
     copy_order_id: _builtins.str
@@ -461,6 +514,14 @@ class CopyCommand(_message.Message):
     """When it was planned."""
     traceparent: _builtins.str
     """W3C trace context of the leader's event; empty when not traced."""
+    decision_id: _builtins.str
+    """The decision that wants it."""
+    subscription_id: _builtins.str
+    """For which subscription."""
+    tag: _builtins.str
+    """Tag of the order."""
+    status: Global___CommandStatus.ValueType
+    """State."""
     @_builtins.property
     def cause(self) -> Global___Cause:
         """Why."""
@@ -468,6 +529,10 @@ class CopyCommand(_message.Message):
     @_builtins.property
     def spec(self) -> Global___OrderSpec:
         """What a modified order shall look like; absent for a cancellation."""
+
+    @_builtins.property
+    def key(self) -> _common_pb2.InstrumentKey:
+        """Instrument and product of the order: with account and subscription its sequence."""
 
     def __init__(
         self,
@@ -483,10 +548,15 @@ class CopyCommand(_message.Message):
         seen_ns: _builtins.int = ...,
         planned_ns: _builtins.int = ...,
         traceparent: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        subscription_id: _builtins.str = ...,
+        key: _common_pb2.InstrumentKey | None = ...,
+        tag: _builtins.str = ...,
+        status: Global___CommandStatus.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "key", b"key", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cause", b"cause", "command_id", b"command_id", "copy_order_id", b"copy_order_id", "kind", b"kind", "lane", b"lane", "leader_time_ns", b"leader_time_ns", "planned_ns", b"planned_ns", "seen_ns", b"seen_ns", "spec", b"spec", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cause", b"cause", "command_id", b"command_id", "copy_order_id", b"copy_order_id", "decision_id", b"decision_id", "key", b"key", "kind", b"kind", "lane", b"lane", "leader_time_ns", b"leader_time_ns", "planned_ns", b"planned_ns", "seen_ns", b"seen_ns", "spec", b"spec", "status", b"status", "subscription_id", b"subscription_id", "tag", b"tag", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -578,12 +648,20 @@ class SizingInputs(_message.Message):
     LEADER_EQUITY_AGE_MS_FIELD_NUMBER: _builtins.int
     FOLLOWER_EQUITY_FIELD_NUMBER: _builtins.int
     FOLLOWER_EQUITY_AGE_MS_FIELD_NUMBER: _builtins.int
+    ORDERED_FIELD_NUMBER: _builtins.int
+    GRANTED_FIELD_NUMBER: _builtins.int
+    ROUNDED_UP_FIELD_NUMBER: _builtins.int
+    LIMITED_BY_FIELD_NUMBER: _builtins.int
     mode: _subscription_pb2.SizingMode.ValueType
     """Mode of the sizing."""
     leader_equity_age_ms: _builtins.int
     """Its age."""
     follower_equity_age_ms: _builtins.int
     """Its age."""
+    rounded_up: _builtins.bool
+    """Less than the least was raised to it; it came whole with the first copied fill."""
+    limited_by: _subscription_pb2.SkipReason.ValueType
+    """The cap that made it less; UNSPECIFIED without one."""
     @_builtins.property
     def value(self) -> _common_pb2.Decimal:
         """Its value."""
@@ -604,6 +682,14 @@ class SizingInputs(_message.Message):
     def follower_equity(self) -> _common_pb2.Decimal:
         """Follower's equity; absent when not used."""
 
+    @_builtins.property
+    def ordered(self) -> _common_pb2.Decimal:
+        """The leader's whole order; absent where no rule is for the whole of it."""
+
+    @_builtins.property
+    def granted(self) -> _common_pb2.Decimal:
+        """What the whole of it brings at most, after the least and the caps; absent where none is set."""
+
     def __init__(
         self,
         *,
@@ -615,10 +701,14 @@ class SizingInputs(_message.Message):
         leader_equity_age_ms: _builtins.int | None = ...,
         follower_equity: _common_pb2.Decimal | None = ...,
         follower_equity_age_ms: _builtins.int | None = ...,
+        ordered: _common_pb2.Decimal | None = ...,
+        granted: _common_pb2.Decimal | None = ...,
+        rounded_up: _builtins.bool = ...,
+        limited_by: _subscription_pb2.SkipReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_follower_equity_age_ms", b"_follower_equity_age_ms", "_leader_equity_age_ms", b"_leader_equity_age_ms", "follower_equity", b"follower_equity", "follower_equity_age_ms", b"follower_equity_age_ms", "leader_equity", b"leader_equity", "leader_equity_age_ms", b"leader_equity_age_ms", "ratio", b"ratio", "unrounded", b"unrounded", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_follower_equity_age_ms", b"_follower_equity_age_ms", "_leader_equity_age_ms", b"_leader_equity_age_ms", "follower_equity", b"follower_equity", "follower_equity_age_ms", b"follower_equity_age_ms", "granted", b"granted", "leader_equity", b"leader_equity", "leader_equity_age_ms", b"leader_equity_age_ms", "ordered", b"ordered", "ratio", b"ratio", "unrounded", b"unrounded", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_follower_equity_age_ms", b"_follower_equity_age_ms", "_leader_equity_age_ms", b"_leader_equity_age_ms", "follower_equity", b"follower_equity", "follower_equity_age_ms", b"follower_equity_age_ms", "leader_equity", b"leader_equity", "leader_equity_age_ms", b"leader_equity_age_ms", "mode", b"mode", "ratio", b"ratio", "unrounded", b"unrounded", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_follower_equity_age_ms", b"_follower_equity_age_ms", "_leader_equity_age_ms", b"_leader_equity_age_ms", "follower_equity", b"follower_equity", "follower_equity_age_ms", b"follower_equity_age_ms", "granted", b"granted", "leader_equity", b"leader_equity", "leader_equity_age_ms", b"leader_equity_age_ms", "limited_by", b"limited_by", "mode", b"mode", "ordered", b"ordered", "ratio", b"ratio", "rounded_up", b"rounded_up", "unrounded", b"unrounded", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__follower_equity_age_ms: _TypeAlias = _typing.Literal["follower_equity_age_ms"]  # noqa: Y015
     _WhichOneofArgType__follower_equity_age_ms: _TypeAlias = _typing.Literal["_follower_equity_age_ms", b"_follower_equity_age_ms"]  # noqa: Y015
@@ -651,7 +741,7 @@ class Decision(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     ORDERS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    WITHDRAW_FIELD_NUMBER: _builtins.int
+    COMMANDS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Its name."""
     subscription_id: _builtins.str
@@ -693,8 +783,8 @@ class Decision(_message.Message):
         """When it was taken."""
 
     @_builtins.property
-    def withdraw(self) -> _common_pb2.Decimal:
-        """Working entry quantity, signed, that is no longer needed: taken back or cancelled; absent is zero."""
+    def commands(self) -> _containers.RepeatedCompositeFieldContainer[Global___CopyCommand]:
+        """Changes to orders planned before."""
 
     def __init__(
         self,
@@ -713,11 +803,11 @@ class Decision(_message.Message):
         detail: _builtins.str = ...,
         orders: _abc.Iterable[Global___CopyOrder] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        withdraw: _common_pb2.Decimal | None = ...,
+        commands: _abc.Iterable[Global___CopyCommand] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "create_time", b"create_time", "key", b"key", "quantity", b"quantity", "sizing", b"sizing", "withdraw", b"withdraw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "create_time", b"create_time", "key", b"key", "quantity", b"quantity", "sizing", b"sizing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "create_time", b"create_time", "decision_id", b"decision_id", "detail", b"detail", "follower_id", b"follower_id", "intent", b"intent", "key", b"key", "orders", b"orders", "outcome", b"outcome", "quantity", b"quantity", "reason", b"reason", "side", b"side", "sizing", b"sizing", "subscription_id", b"subscription_id", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "commands", b"commands", "create_time", b"create_time", "decision_id", b"decision_id", "detail", b"detail", "follower_id", b"follower_id", "intent", b"intent", "key", b"key", "orders", b"orders", "outcome", b"outcome", "quantity", b"quantity", "reason", b"reason", "side", b"side", "sizing", b"sizing", "subscription_id", b"subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

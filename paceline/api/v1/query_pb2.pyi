@@ -103,6 +103,10 @@ class _LedgerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ledge
     """Planned, and ended unfilled."""
     LEDGER_ENTRY_KIND_ADJUSTED: _LedgerEntryKind.ValueType  # 6
     """Square-off, expiry, corporate action, a person's hand."""
+    LEDGER_ENTRY_KIND_BUY_PLEDGED: _LedgerEntryKind.ValueType  # 7
+    """What the leader's working orders may still buy."""
+    LEDGER_ENTRY_KIND_SELL_PLEDGED: _LedgerEntryKind.ValueType  # 8
+    """What they may still sell."""
 
 class LedgerEntryKind(_LedgerEntryKind, metaclass=_LedgerEntryKindEnumTypeWrapper):
     """Kind of a line."""
@@ -121,6 +125,10 @@ LEDGER_ENTRY_KIND_RELEASED: LedgerEntryKind.ValueType  # 5
 """Planned, and ended unfilled."""
 LEDGER_ENTRY_KIND_ADJUSTED: LedgerEntryKind.ValueType  # 6
 """Square-off, expiry, corporate action, a person's hand."""
+LEDGER_ENTRY_KIND_BUY_PLEDGED: LedgerEntryKind.ValueType  # 7
+"""What the leader's working orders may still buy."""
+LEDGER_ENTRY_KIND_SELL_PLEDGED: LedgerEntryKind.ValueType  # 8
+"""What they may still sell."""
 Global___LedgerEntryKind: _TypeAlias = LedgerEntryKind  # noqa: Y015
 
 class _CommandName:
@@ -1085,6 +1093,8 @@ class Ledger(_message.Message):
     EXIT_FILLED_FIELD_NUMBER: _builtins.int
     ADJUSTED_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    BUY_PLEDGED_FIELD_NUMBER: _builtins.int
+    SELL_PLEDGED_FIELD_NUMBER: _builtins.int
     subscription_id: _builtins.str
     """Whose."""
     @_builtins.property
@@ -1131,6 +1141,14 @@ class Ledger(_message.Message):
     def held(self) -> _common_pb2.Decimal:
         """What is held: filled and adjusted together."""
 
+    @_builtins.property
+    def buy_pledged(self) -> _common_pb2.Decimal:
+        """What the leader's working orders may still buy; zero where fills are copied."""
+
+    @_builtins.property
+    def sell_pledged(self) -> _common_pb2.Decimal:
+        """What they may still sell; negative or zero."""
+
     def __init__(
         self,
         *,
@@ -1146,10 +1164,12 @@ class Ledger(_message.Message):
         exit_filled: _common_pb2.Decimal | None = ...,
         adjusted: _common_pb2.Decimal | None = ...,
         held: _common_pb2.Decimal | None = ...,
+        buy_pledged: _common_pb2.Decimal | None = ...,
+        sell_pledged: _common_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "entry_filled", b"entry_filled", "entry_planned", b"entry_planned", "entry_released", b"entry_released", "exit_filled", b"exit_filled", "exit_planned", b"exit_planned", "exit_released", b"exit_released", "held", b"held", "ideal", b"ideal", "key", b"key", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "buy_pledged", b"buy_pledged", "entry_filled", b"entry_filled", "entry_planned", b"entry_planned", "entry_released", b"entry_released", "exit_filled", b"exit_filled", "exit_planned", b"exit_planned", "exit_released", b"exit_released", "held", b"held", "ideal", b"ideal", "key", b"key", "sell_pledged", b"sell_pledged", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "entry_filled", b"entry_filled", "entry_planned", b"entry_planned", "entry_released", b"entry_released", "exit_filled", b"exit_filled", "exit_planned", b"exit_planned", "exit_released", b"exit_released", "held", b"held", "ideal", b"ideal", "key", b"key", "subscription_id", b"subscription_id", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjusted", b"adjusted", "buy_pledged", b"buy_pledged", "entry_filled", b"entry_filled", "entry_planned", b"entry_planned", "entry_released", b"entry_released", "exit_filled", b"exit_filled", "exit_planned", b"exit_planned", "exit_released", b"exit_released", "held", b"held", "ideal", b"ideal", "key", b"key", "sell_pledged", b"sell_pledged", "subscription_id", b"subscription_id", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -291,6 +291,34 @@ EQUITY_FALLBACK_LAST_KNOWN: EquityFallback.ValueType  # 2
 """The last known equity is used, however old."""
 Global___EquityFallback: _TypeAlias = EquityFallback  # noqa: Y015
 
+class _ProtectionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProtectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProtectionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROTECTION_KIND_UNSPECIFIED: _ProtectionKind.ValueType  # 0
+    """Not given: ALLOWANCE."""
+    PROTECTION_KIND_ALLOWANCE: _ProtectionKind.ValueType  # 1
+    """By the allowance of the filters."""
+    PROTECTION_KIND_TICKS: _ProtectionKind.ValueType  # 2
+    """By a number of ticks."""
+    PROTECTION_KIND_BAND: _ProtectionKind.ValueType  # 3
+    """As far as the exchange's price band; the allowance where there is none."""
+
+class ProtectionKind(_ProtectionKind, metaclass=_ProtectionKindEnumTypeWrapper):
+    """How far a protected limit may be from the leader's price."""
+
+PROTECTION_KIND_UNSPECIFIED: ProtectionKind.ValueType  # 0
+"""Not given: ALLOWANCE."""
+PROTECTION_KIND_ALLOWANCE: ProtectionKind.ValueType  # 1
+"""By the allowance of the filters."""
+PROTECTION_KIND_TICKS: ProtectionKind.ValueType  # 2
+"""By a number of ticks."""
+PROTECTION_KIND_BAND: ProtectionKind.ValueType  # 3
+"""As far as the exchange's price band; the allowance where there is none."""
+Global___ProtectionKind: _TypeAlias = ProtectionKind  # noqa: Y015
+
 class _KillLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -359,8 +387,8 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """Equity of leader or follower is not known, or too old."""
     SKIP_REASON_BELOW_ONE_LOT: _SkipReason.ValueType  # 16
     """Comes to less than one lot."""
-    SKIP_REASON_CAPPED: _SkipReason.ValueType  # 17
-    """A cap leaves nothing."""
+    SKIP_REASON_CAPPED_LOTS: _SkipReason.ValueType  # 17
+    """The cap on lots in one order."""
     SKIP_REASON_OPPOSITE_HELD: _SkipReason.ValueType  # 18
     """Another subscription holds the opposite."""
     SKIP_REASON_NOTHING_HELD: _SkipReason.ValueType  # 19
@@ -371,6 +399,30 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """The leader was silent too long: exits only."""
     SKIP_REASON_LIQUIDATING: _SkipReason.ValueType  # 22
     """A liquidation is running."""
+    SKIP_REASON_CAPPED_NOTIONAL: _SkipReason.ValueType  # 23
+    """The cap on money in one order."""
+    SKIP_REASON_CAPPED_EXPOSURE: _SkipReason.ValueType  # 24
+    """The cap on money in all copied positions."""
+    SKIP_REASON_CAPPED_POSITIONS: _SkipReason.ValueType  # 25
+    """The cap on the number of copied positions."""
+    SKIP_REASON_BELOW_MINIMUM: _SkipReason.ValueType  # 26
+    """Less than the account's group asks for."""
+    SKIP_REASON_LOT_STEP: _SkipReason.ValueType  # 27
+    """Less than one step of the account's group."""
+    SKIP_REASON_LEADER_ORDER_UNKNOWN: _SkipReason.ValueType  # 28
+    """The whole of the leader's order is not known, which the size is for."""
+    SKIP_REASON_NO_STOP: _SkipReason.ValueType  # 29
+    """The leader has no working stop that the risk could be reckoned from."""
+    SKIP_REASON_PRICE_UNKNOWN: _SkipReason.ValueType  # 30
+    """A price that the size or the limit is reckoned from is not known."""
+    SKIP_REASON_CIRCUIT_LOCKED: _SkipReason.ValueType  # 31
+    """The price is at the end of its band."""
+    SKIP_REASON_MAPPED_ELSEWHERE: _SkipReason.ValueType  # 32
+    """Another of the leader's instruments or products is copied under this name."""
+    SKIP_REASON_COPY_ENDED: _SkipReason.ValueType  # 33
+    """The copy had ended when the leader's order went on."""
+    SKIP_REASON_LEADER_ORDER_ENDED: _SkipReason.ValueType  # 34
+    """The leader's order ended before its copy was filled."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why a subscription does not act on an event."""
@@ -409,8 +461,8 @@ SKIP_REASON_EQUITY_UNKNOWN: SkipReason.ValueType  # 15
 """Equity of leader or follower is not known, or too old."""
 SKIP_REASON_BELOW_ONE_LOT: SkipReason.ValueType  # 16
 """Comes to less than one lot."""
-SKIP_REASON_CAPPED: SkipReason.ValueType  # 17
-"""A cap leaves nothing."""
+SKIP_REASON_CAPPED_LOTS: SkipReason.ValueType  # 17
+"""The cap on lots in one order."""
 SKIP_REASON_OPPOSITE_HELD: SkipReason.ValueType  # 18
 """Another subscription holds the opposite."""
 SKIP_REASON_NOTHING_HELD: SkipReason.ValueType  # 19
@@ -421,6 +473,30 @@ SKIP_REASON_CLOSE_ONLY: SkipReason.ValueType  # 21
 """The leader was silent too long: exits only."""
 SKIP_REASON_LIQUIDATING: SkipReason.ValueType  # 22
 """A liquidation is running."""
+SKIP_REASON_CAPPED_NOTIONAL: SkipReason.ValueType  # 23
+"""The cap on money in one order."""
+SKIP_REASON_CAPPED_EXPOSURE: SkipReason.ValueType  # 24
+"""The cap on money in all copied positions."""
+SKIP_REASON_CAPPED_POSITIONS: SkipReason.ValueType  # 25
+"""The cap on the number of copied positions."""
+SKIP_REASON_BELOW_MINIMUM: SkipReason.ValueType  # 26
+"""Less than the account's group asks for."""
+SKIP_REASON_LOT_STEP: SkipReason.ValueType  # 27
+"""Less than one step of the account's group."""
+SKIP_REASON_LEADER_ORDER_UNKNOWN: SkipReason.ValueType  # 28
+"""The whole of the leader's order is not known, which the size is for."""
+SKIP_REASON_NO_STOP: SkipReason.ValueType  # 29
+"""The leader has no working stop that the risk could be reckoned from."""
+SKIP_REASON_PRICE_UNKNOWN: SkipReason.ValueType  # 30
+"""A price that the size or the limit is reckoned from is not known."""
+SKIP_REASON_CIRCUIT_LOCKED: SkipReason.ValueType  # 31
+"""The price is at the end of its band."""
+SKIP_REASON_MAPPED_ELSEWHERE: SkipReason.ValueType  # 32
+"""Another of the leader's instruments or products is copied under this name."""
+SKIP_REASON_COPY_ENDED: SkipReason.ValueType  # 33
+"""The copy had ended when the leader's order went on."""
+SKIP_REASON_LEADER_ORDER_ENDED: SkipReason.ValueType  # 34
+"""The leader's order ended before its copy was filled."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final
@@ -777,6 +853,32 @@ class ProductMapping(_message.Message):
 Global___ProductMapping: _TypeAlias = ProductMapping  # noqa: Y015
 
 @_typing.final
+class Protection(_message.Message):
+    """How entries and exits are kept from bad prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TICKS_FIELD_NUMBER: _builtins.int
+    kind: Global___ProtectionKind.ValueType
+    """By what."""
+    ticks: _builtins.int
+    """How many ticks; 0 unless by ticks."""
+    def __init__(
+        self,
+        *,
+        kind: Global___ProtectionKind.ValueType = ...,
+        ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "ticks", b"ticks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Protection: _TypeAlias = Protection  # noqa: Y015
+
+@_typing.final
 class Subscription(_message.Message):
     """One follower following one leader."""
 
@@ -808,6 +910,7 @@ class Subscription(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PROTECTION_FIELD_NUMBER: _builtins.int
     subscription_id: _builtins.str
     """Its name."""
     leader_id: _builtins.str
@@ -878,6 +981,10 @@ class Subscription(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def protection(self) -> Global___Protection:
+        """How far a protected limit goes; absent is by the allowance."""
+
     def __init__(
         self,
         *,
@@ -907,10 +1014,11 @@ class Subscription(_message.Message):
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        protection: Global___Protection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["caps", b"caps", "create_time", b"create_time", "filters", b"filters", "guards", b"guards", "leader_silence", b"leader_silence", "sizing", b"sizing", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caps", b"caps", "create_time", b"create_time", "filters", b"filters", "guards", b"guards", "leader_silence", b"leader_silence", "protection", b"protection", "sizing", b"sizing", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_opposite", b"allow_opposite", "at_end", b"at_end", "attribution", b"attribution", "auto_copy", b"auto_copy", "caps", b"caps", "create_time", b"create_time", "drift", b"drift", "filters", b"filters", "follower_id", b"follower_id", "forward_copies", b"forward_copies", "guards", b"guards", "instrument_mappings", b"instrument_mappings", "kill_level", b"kill_level", "leader_id", b"leader_id", "leader_silence", b"leader_silence", "mode", b"mode", "product_mappings", b"product_mappings", "reverse", b"reverse", "shortfall", b"shortfall", "sizing", b"sizing", "state", b"state", "style", b"style", "subscription_id", b"subscription_id", "take_over", b"take_over", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_opposite", b"allow_opposite", "at_end", b"at_end", "attribution", b"attribution", "auto_copy", b"auto_copy", "caps", b"caps", "create_time", b"create_time", "drift", b"drift", "filters", b"filters", "follower_id", b"follower_id", "forward_copies", b"forward_copies", "guards", b"guards", "instrument_mappings", b"instrument_mappings", "kill_level", b"kill_level", "leader_id", b"leader_id", "leader_silence", b"leader_silence", "mode", b"mode", "product_mappings", b"product_mappings", "protection", b"protection", "reverse", b"reverse", "shortfall", b"shortfall", "sizing", b"sizing", "state", b"state", "style", b"style", "subscription_id", b"subscription_id", "take_over", b"take_over", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

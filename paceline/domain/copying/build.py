@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from paceline.domain.copy_order import Cause, CopyOrder, Intent, Lane, OrderSpec
-from paceline.domain.copying.protect import order_type, protected_limit
+from paceline.domain.copying.protect import BY_ALLOWANCE, order_type, protected_limit
 from paceline.domain.copying.tags import copy_order_id_of, tag_of
 from paceline.domain.ids import AccountId, DecisionId, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.ledger import EntryKind, LedgerEntry
 from paceline.domain.money import ZERO
 from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import ExecutionStyle
+from paceline.domain.subscription import ExecutionStyle, Protection
 from paceline.domain.trading import slices
 
 LEG_EXIT = 0
@@ -57,11 +57,12 @@ def shape(
     reference: Decimal,
     style: ExecutionStyle,
     allowance_bps: Decimal,
+    protection: Protection = BY_ALLOWANCE,
 ) -> OrderShape:
     type_ = order_type(instrument, style)
     limit = ZERO
     if type_ is not OrderType.MARKET:
-        limit = protected_limit(instrument, side, reference, allowance_bps)
+        limit = protected_limit(instrument, side, reference, allowance_bps, protection)
     return OrderShape(instrument, side, intent, leg, type_, limit)
 
 
@@ -96,5 +97,7 @@ def _slice(origin: Origin, looks: OrderShape, quantity: Decimal, number: int, ex
     )
 
 
-def line(origin: Origin, kind: EntryKind, intent: Intent, quantity: Decimal) -> LedgerEntry:
-    return LedgerEntry(origin.subscription_id, origin.key, kind, intent, quantity, origin.cause.identity)
+def line(origin: Origin, kind: EntryKind, intent: Intent, quantity: Decimal, reason: str = "") -> LedgerEntry:
+    return LedgerEntry(
+        origin.subscription_id, origin.key, kind, intent, quantity, origin.cause.identity, reason
+    )

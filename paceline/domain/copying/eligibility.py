@@ -5,12 +5,13 @@ Exits pass here untouched: only an unusable session or a closed market holds the
 
 from decimal import Decimal
 
-from paceline.domain.copying.decision import SkipReason
-from paceline.domain.copying.view import Copier, Market
-from paceline.domain.event import Event
+from paceline.domain.calendar import trading_day
+from paceline.domain.copying.decision import Refusal, SkipReason
+from paceline.domain.copying.options import OPTIONS, outside, underlying_of
+from paceline.domain.copying.view import Copier, Lead, Market
 from paceline.domain.instrument import Instrument, Product
 from paceline.domain.money import BPS, ZERO
-from paceline.domain.order import Fill
+from paceline.domain.order import Side
 from paceline.domain.subscription import Filters, SubscriptionState
 
 UNTAGGABLE = frozenset({Product.COVER, Product.BRACKET})
@@ -20,15 +21,21 @@ _NS_PER_MS = 1_000_000
 
 
 def withheld_entry(
-    event: Event, fill: Fill, instrument: Instrument, copier: Copier, market: Market
-) -> SkipReason | None:
-    """The first rule that an entry of this follower breaks; None when he may enter."""
-    return (
+    lead: Lead, instrument: Instrument, product: Product, copier: Copier, market: Market
+) -> Refusal | None:
+    """The first rule that an entry of this follower breaks; None when he may enter.
+
+    `instrument` and `product` are the follower's.
+    """
+    reason = (
         _unready(copier)
-        or _unlisted(copier, instrument, fill)
-        or _untradable(copier, instrument, market)
-        or _late_or_far(event, fill, copier.subscription.filters, market)
+        or _unlisted(copier, lead, instrument, product)
+        or _untradable(copier, instrument, market, _side(copier, lead))
+        or _late_or_far(lead, copier.subscription.filters, market)
     )
+    if reason is not None:
+        return Refusal(reason)
+    return _outside_options(copier.subscription.filters, instrument, market)
 
 
 def held_exit(copier: Copier) -> SkipReason | None:
@@ -64,32 +71,58 @@ def _unready(copier: Copier) -> SkipReason | None:  # noqa: PLR0911  # one line 
     return None
 
 
-def _unlisted(copier: Copier, instrument: Instrument, fill: Fill) -> SkipReason | None:
+def _unlisted(copier: Copier, lead: Lead, instrument: Instrument, product: Product) -> SkipReason | None:
+    """Lists name the leader's instruments; segments and products are those the follower trades in."""
     filters = copier.subscription.filters
     for accepted in (filters.segments, copier.segments):
         if accepted is not None and instrument.segment not in accepted:
             return SkipReason.SEGMENT_NOT_ACCEPTED
-    if filters.allowed is not None and instrument.instrument_id not in filters.allowed:
+    if filters.allowed is not None and lead.key.instrument_id not in filters.allowed:
         return SkipReason.INSTRUMENT_NOT_ALLOWED
-    if instrument.instrument_id in filters.blocked:
+    if lead.key.instrument_id in filters.blocked:
         return SkipReason.INSTRUMENT_BLOCKED
-    if fill.key.product in UNTAGGABLE:
+    if product in UNTAGGABLE or lead.key.product in UNTAGGABLE:
         return SkipReason.PRODUCT_NOT_COPYABLE
     return None
 
 
-def _untradable(copier: Copier, instrument: Instrument, market: Market) -> SkipReason | None:
+def _untradable(copier: Copier, instrument: Instrument, market: Market, side: Side) -> SkipReason | None:
     if instrument.instrument_id in market.banned:
         return SkipReason.BANNED_FOR_ENTRIES
     if not copier.market_open:
         return SkipReason.MARKET_CLOSED
+    if _locked(instrument, market.last_prices.get(instrument.instrument_id), side):
+        return SkipReason.CIRCUIT_LOCKED
     return None
 
 
-def _late_or_far(event: Event, fill: Fill, filters: Filters, market: Market) -> SkipReason | None:
-    if market.now_ns - event.fact.broker_time_ns > filters.max_age_ms * _NS_PER_MS:
+def _locked(instrument: Instrument, last: Decimal | None, side: Side) -> bool:
+    """At the end of its band nobody is on the other side."""
+    if last is None:
+        return False
+    if side is Side.BUY:
+        return instrument.upper_band is not None and last >= instrument.upper_band
+    return instrument.lower_band is not None and last <= instrument.lower_band
+
+
+def _late_or_far(lead: Lead, filters: Filters, market: Market) -> SkipReason | None:
+    if market.now_ns - lead.broker_time_ns > filters.max_age_ms * _NS_PER_MS:
         return SkipReason.EVENT_TOO_OLD
-    last = market.last_prices.get(fill.key.instrument_id)
-    if last is not None and abs(last - fill.price) * BPS > fill.price * filters.allowance_bps:
+    last = market.last_prices.get(lead.key.instrument_id)
+    if last is None or not lead.at_market or not lead.price:
+        return None
+    if abs(last - lead.price) * BPS > lead.price * filters.allowance_bps:
         return SkipReason.PRICE_TOO_FAR
     return None
+
+
+def _outside_options(filters: Filters, instrument: Instrument, market: Market) -> Refusal | None:
+    if filters.options is None or instrument.kind not in OPTIONS:
+        return None
+    today = trading_day(instrument.exchange, market.now_ns)
+    words = outside(filters.options, instrument, today, market.last_prices.get(underlying_of(instrument)))
+    return Refusal(SkipReason.OPTIONS_FILTER, words) if words else None
+
+
+def _side(copier: Copier, lead: Lead) -> Side:
+    return lead.side.opposite if copier.subscription.reverse else lead.side

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copy_order import CopyOrder, Intent, OrderSpec
 from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, BrokerRejected
-from paceline.domain.ids import BrokerOrderId
+from paceline.domain.ids import BrokerOrderId, CommandId
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry, toward
 from paceline.domain.money import ZERO
 from paceline.domain.order import Fill, OrderReport
@@ -35,11 +35,19 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Resized:
+    """A command was carried out: the order stands as this says, or its unsent row does."""
+
+    spec: OrderSpec
+    command_id: CommandId
+
+
+@dataclass(frozen=True, slots=True)
 class SurelyAbsent:
     """Two settled reads of the order book did not show its tag."""
 
 
-Told = OrderReport | Fill | Placed | GivenUp | Withdrawn | SurelyAbsent | BrokerError
+Told = OrderReport | Fill | Placed | GivenUp | Withdrawn | Resized | SurelyAbsent | BrokerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ def fold_result(  # noqa: PLR0911  # one return per kind of news
         case Placed():
             status = advance(order.status, Observation.ACCEPTED)
             return Folded(replace(order, status=status, broker_order_id=told.broker_order_id), (), ledger)
+        case Resized():
+            return _resized(order, told.spec, book, f"{order.tag}:{told.command_id}")
         case SurelyAbsent():
             return _moved(order, Observation.SURELY_ABSENT, ledger)
         case BrokerOutcomeUnknown():
@@ -95,21 +105,43 @@ class _Book:
     def untold(self, intent: Intent) -> Decimal:
         """Filled by the word of reports on ended orders, but not yet told trade by trade; signed."""
         working = self.ledger.exits_working if intent is Intent.EXIT else self.ledger.entries_working
-        return working - sum((_rest(row) for row in self.others if row.intent is intent), ZERO)
+        return working - sum((row.rest for row in self.others if row.intent is intent), ZERO)
 
     def forgone(self, order: CopyOrder, after: Ledger) -> Decimal:
         """What is wanted after the news, and neither held nor coming; signed."""
-        target = after.target(self.lot)
-        rests = (_rest(row) for row in (*self.others, order) if _enters(row))
-        away = sum((toward(-target, rest) for rest in rests), ZERO)
-        return after.missing(self.lot, toward(target, after.entries_working - away))
+        needed = after.needed(self.lot)
+        rests = (row.rest for row in (*self.others, order) if _enters(row))
+        away = sum((toward(-needed, rest) for rest in rests), ZERO)
+        return after.missing(self.lot, toward(needed, after.entries_working - away))
 
 
 def _moved(order: CopyOrder, observation: Observation, ledger: Ledger) -> Folded:
     return Folded(replace(order, status=advance(order.status, observation)), (), ledger)
 
 
+def _resized(order: CopyOrder, spec: OrderSpec, book: _Book, cause: str) -> Folded:
+    """Rows and ledger move together; an order that has ended is not changed any more."""
+    moved = replace(order, spec=spec)
+    difference = spec.quantity - order.spec.quantity
+    if order.status in TERMINAL:
+        return Folded(order, (), book.ledger)
+    if not difference:
+        return Folded(moved, (), book.ledger)
+    part = (EntryKind.PLANNED, difference) if difference > 0 else (EntryKind.RELEASED, -difference)
+    return _folded(moved, [part], book, cause=cause, reason="RESIZED")
+
+
 def _reported(order: CopyOrder, report: OrderReport, book: _Book) -> Folded:
+    """The broker's word of the quantity counts: a change of ours, or of the follower's own hand."""
+    if report.quantity in (order.spec.quantity, ZERO) or order.status in TERMINAL:
+        return _advanced(order, report, book)
+    spec = replace(order.spec, quantity=report.quantity)
+    resized = _resized(order, spec, book, f"{order.tag}:{report.broker_time_ns}")
+    after = _advanced(resized.order, report, replace(book, ledger=resized.ledger))
+    return Folded(after.order, resized.lines + after.lines, after.ledger)
+
+
+def _advanced(order: CopyOrder, report: OrderReport, book: _Book) -> Folded:
     order = replace(order, broker_order_id=report.order_id)
     filled = max(report.filled, order.filled)
     observation = observation_of(report.status, partly_filled=filled > 0)
@@ -182,10 +214,6 @@ def _folded(
             LedgerEntry(subscription_id, key, EntryKind.FORGONE, Intent.ENTRY, -forgone, cause, reason)
         )
     return Folded(order, tuple(lines), book.ledger.with_lines(lines))
-
-
-def _rest(order: CopyOrder) -> Decimal:
-    return (order.spec.quantity - order.filled) * int(order.spec.side)
 
 
 def _enters(order: CopyOrder) -> bool:

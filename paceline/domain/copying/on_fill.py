@@ -5,21 +5,23 @@ from decimal import Decimal
 
 from paceline.domain.copy_order import Cause, CauseKind, CopyOrder, Intent
 from paceline.domain.copying.build import LEG_ENTRY, LEG_EXIT, OrderShape, Origin, build, line, shape
-from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, SkipReason
+from paceline.domain.copying.changes import commanded, withdrawals
+from paceline.domain.copying.decision import Decision, Outcome, Refusal, SizingInputs, SkipReason
 from paceline.domain.copying.eligibility import held_exit, opposite_held, withheld_entry
+from paceline.domain.copying.mapping import followers_key
 from paceline.domain.copying.movement import Movement, movement
-from paceline.domain.copying.sizing import size
+from paceline.domain.copying.sizing import Asked, Sized, size
 from paceline.domain.copying.tags import decision_id_of, kind_of
-from paceline.domain.copying.view import Copier, Equity, LeaderState, Market, is_copy
+from paceline.domain.copying.view import Copier, Lead, LeaderState, Market, is_copy
 from paceline.domain.event import Event
-from paceline.domain.instrument import Instrument
-from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry, beyond, toward
+from paceline.domain.instrument import Instrument, InstrumentKey
+from paceline.domain.ledger import EntryKind, LedgerEntry, beyond, toward
 from paceline.domain.money import EXACT, ZERO, kept_part, lots_toward_zero
 from paceline.domain.order import Fill, Side
-from paceline.domain.subscription import ExecutionStyle
+from paceline.domain.subscription import ExecutionStyle, Protection
 
 _NS_PER_MS = 1_000_000
-_ShapeKey = tuple[Intent, Side, ExecutionStyle, Decimal]
+_ShapeKey = tuple[InstrumentKey, Intent, Side, ExecutionStyle, Decimal, Protection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,22 @@ class Leg:
     reason: SkipReason | None = None
     detail: str = ""
     sizing: SizingInputs | None = None
-    withdraw: Decimal = ZERO
+    forgone: Decimal = ZERO
+    """What a cap took off the ideal again; signed, in it already."""
+    unwanted: Decimal = ZERO
+    """Entries on their way that nobody wants any more, signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What one follower trades for the leader's fill."""
+
+    key: InstrumentKey
+    instrument: Instrument
+    price: Decimal | None
+    """That sizes and entries go by; None where it is not known."""
+    exit_price: Decimal
+    """What exits go by: some price they must have."""
 
 
 class FillPlanner:
@@ -43,8 +60,8 @@ class FillPlanner:
         self._event = event
         self._fill = fill
         self._market = market
-        self._leader_equity: Equity | None = leader.equity
-        self._instrument: Instrument | None = market.instruments.get(fill.key.instrument_id)
+        self._leader = leader
+        self._lead = Lead(fill.key, fill.side, fill.price, True, event.fact.broker_time_ns)
         self._cause = Cause(CauseKind.EVENT, event.fact.identity)
         self._copied = is_copy(fill)
         self._liquidated = kind_of(fill.tag) is CauseKind.LIQUIDATION
@@ -53,124 +70,139 @@ class FillPlanner:
         self._movements = {
             forward: movement(position.seen_by(forward_copies=forward), traded) for forward in (False, True)
         }
+        self._traded: dict[InstrumentKey, Traded | None] = {}
         self._shapes: dict[_ShapeKey, OrderShape] = {}
 
     def decide(self, copier: Copier) -> Decision:
         """Exactly one decision for every subscription, with a named reason where it leads to nothing."""
-        if self._instrument is None:
+        key = followers_key(copier.subscription, self._fill.key)
+        if key is None:
+            return self._skip(copier, SkipReason.MAPPED_ELSEWHERE)
+        traded = self._what(key)
+        if traded is None:
             return self._skip(copier, SkipReason.INSTRUMENT_UNKNOWN)
         if self._liquidated:
             return self._skip(copier, SkipReason.LIQUIDATING)
         forward = copier.subscription.forward_copies
         if self._copied and not forward:
             return self._skip(copier, SkipReason.OWN_COPY)
-        return self._follow(copier, self._instrument, self._movements[forward])
+        return self._follow(copier, traded, self._movements[forward])
 
-    def _follow(self, copier: Copier, instrument: Instrument, move: Movement) -> Decision:
+    def _what(self, key: InstrumentKey) -> Traded | None:
+        if key not in self._traded:
+            self._traded[key] = traded_for(key, self._fill.key, self._fill.price, self._market)
+        return self._traded[key]
+
+    def _follow(self, copier: Copier, traded: Traded, move: Movement) -> Decision:
         ledger = copier.ledger
         exit_leg = entry_leg = None
         ideal, held = ledger.ideal, ledger.held
         if move.closes:
-            exit_leg = _exit_leg(copier, ledger, move, instrument.lot)
+            exit_leg = _exit_leg(copier, move, traded.instrument.lot)
             ideal, held = exit_leg.ideal, held + exit_leg.quantity
         if move.opened:
             base = ZERO if move.from_flat else ideal
-            entry_leg = self._entry_leg(copier, instrument, move.opened, base=base, ideal=ideal, held=held)
-        return self._decision(copier, instrument, exit_leg, entry_leg)
+            entry_leg = self._entry_leg(copier, traded, move.opened, base=base, ideal=ideal, held=held)
+        return self._decision(copier, traded, exit_leg, entry_leg)
 
     def _entry_leg(
-        self,
-        copier: Copier,
-        instrument: Instrument,
-        opened: Decimal,
-        *,
-        base: Decimal,
-        ideal: Decimal,
-        held: Decimal,
+        self, copier: Copier, traded: Traded, opened: Decimal, *, base: Decimal, ideal: Decimal, held: Decimal
     ) -> Leg:
-        reason = withheld_entry(self._event, self._fill, instrument, copier, self._market)
-        if reason is not None:
-            return Leg(ideal, reason=reason)
+        product = traded.key.product
+        withheld = withheld_entry(self._lead, traded.instrument, product, copier, self._market)
+        if withheld is not None:
+            return Leg(ideal, reason=withheld.reason, detail=withheld.detail)
         wanted = -opened if copier.subscription.reverse else opened
-        if base * wanted < 0 or opposite_held(copier, wanted, self._fill.key.product):
+        if base * wanted < 0 or opposite_held(copier, wanted, product):
             return Leg(ideal, reason=SkipReason.OPPOSITE_HELD)
-        sizing = size(copier, self._leader_equity, wanted)
-        if isinstance(sizing, SkipReason):
-            return Leg(ideal, reason=sizing)
-        return _sized_entry(instrument.lot, base, held, sizing)
+        if traded.price is None:
+            return Leg(ideal, reason=SkipReason.PRICE_UNKNOWN, detail=traded.key.instrument_id)
+        asked = Asked(
+            self._fill.order_id, self._fill.side, wanted, self._fill.price, traded.price, traded.instrument
+        )
+        sized = size(copier, self._leader, asked)
+        if isinstance(sized, Refusal):
+            return Leg(ideal, reason=sized.reason, detail=sized.detail)
+        if sized.inputs.granted == ZERO:
+            return Leg(ideal, reason=sized.inputs.limited_by, detail=sized.note, sizing=sized.inputs)
+        return _sized_entry(traded.instrument.lot, base, held, sized)
 
     def _decision(
-        self, copier: Copier, instrument: Instrument, exit_leg: Leg | None, entry_leg: Leg | None
+        self, copier: Copier, traded: Traded, exit_leg: Leg | None, entry_leg: Leg | None
     ) -> Decision:
-        origin = self._origin(copier)
+        origin = self._origin(copier, traded.key)
         lines: list[LedgerEntry] = []
         orders: tuple[CopyOrder, ...] = ()
         ideal = copier.ledger.ideal
-        quantity = withdraw = ZERO
+        quantity = unwanted = ZERO
         for leg, intent in ((exit_leg, Intent.EXIT), (entry_leg, Intent.ENTRY)):
             if leg is None:
                 continue
-            if leg.ideal != ideal:
-                lines.append(line(origin, EntryKind.IDEAL, intent, EXACT.subtract(leg.ideal, ideal)))
-                ideal = leg.ideal
+            lines += _ideal_lines(origin, leg, intent, ideal)
+            ideal = leg.ideal
             if leg.quantity:
                 lines.append(line(origin, EntryKind.PLANNED, intent, leg.quantity))
-                orders += self._orders(copier, instrument, origin, intent, leg.quantity)
+                orders += self._orders(copier, traded, origin, intent, leg.quantity)
                 quantity += abs(leg.quantity)
-            withdraw += leg.withdraw
-        planned = bool(orders) or bool(withdraw)
+            unwanted += leg.unwanted
+        commands = withdrawals(origin, copier.open_rows, unwanted) if unwanted else ()
+        planned = bool(orders) or bool(unwanted)
         return Decision(
             decision_id=origin.decision_id,
             subscription_id=origin.subscription_id,
             follower=origin.follower,
-            key=self._fill.key,
+            key=traded.key,
             side=orders[0].spec.side if orders else self._side(copier),
             intent=Intent.ENTRY if exit_leg is None else Intent.EXIT,
             outcome=Outcome.PLANNED if planned else Outcome.SKIPPED,
             quantity=quantity,
             sizing=entry_leg.sizing if entry_leg else None,
             reason=_reason(exit_leg, entry_leg, planned=planned),
-            detail=exit_leg.detail if exit_leg else "",
+            detail="; ".join(leg.detail for leg in (exit_leg, entry_leg) if leg and leg.detail),
             orders=orders,
             entries=tuple(lines),
-            withdraw=withdraw,
+            commands=commands,
         )
 
     def _orders(
-        self, copier: Copier, instrument: Instrument, origin: Origin, intent: Intent, quantity: Decimal
+        self, copier: Copier, traded: Traded, origin: Origin, intent: Intent, quantity: Decimal
     ) -> tuple[CopyOrder, ...]:
         side = Side.BUY if quantity > 0 else Side.SELL
-        looks = self._shape(copier, instrument, intent, side)
+        looks = self._shape(copier, traded, intent, side)
         if intent is Intent.EXIT:
             return build(origin, looks, abs(quantity))
         age = copier.subscription.filters.max_age_ms * _NS_PER_MS
         return build(origin, looks, abs(quantity), self._event.fact.broker_time_ns + age)
 
-    def _shape(self, copier: Copier, instrument: Instrument, intent: Intent, side: Side) -> OrderShape:
-        style, allowance = copier.subscription.style, copier.subscription.filters.allowance_bps
-        known = self._shapes.get((intent, side, style, allowance))
+    def _shape(self, copier: Copier, traded: Traded, intent: Intent, side: Side) -> OrderShape:
+        subscription = copier.subscription
+        style, allowance = subscription.style, subscription.filters.allowance_bps
+        name = (traded.key, intent, side, style, allowance, subscription.protection)
+        known = self._shapes.get(name)
         if known is None:
+            entering = intent is Intent.ENTRY and traded.price is not None
             known = shape(
-                instrument,
+                traded.instrument,
                 side,
                 intent,
                 LEG_EXIT if intent is Intent.EXIT else LEG_ENTRY,
-                reference=self._fill.price,
+                reference=traded.price if entering and traded.price is not None else traded.exit_price,
                 style=style,
                 allowance_bps=allowance,
+                protection=subscription.protection,
             )
-            self._shapes[intent, side, style, allowance] = known
+            self._shapes[name] = known
         return known
 
-    def _origin(self, copier: Copier) -> Origin:
+    def _origin(self, copier: Copier, key: InstrumentKey) -> Origin:
         subscription, fact = copier.subscription, self._event.fact
         return Origin(
             self._cause,
             decision_id_of(fact.identity, subscription.subscription_id),
             subscription.subscription_id,
             subscription.follower,
-            self._fill.key,
-            self._fill.price,
+            key,
+            self._fill.price if key.instrument_id == self._fill.key.instrument_id else ZERO,
             fact.broker_time_ns,
             fact.seen_ns,
             self._market.now_ns,
@@ -187,7 +219,7 @@ class FillPlanner:
             decision_id=decision_id_of(self._event.fact.identity, subscription.subscription_id),
             subscription_id=subscription.subscription_id,
             follower=subscription.follower,
-            key=self._fill.key,
+            key=followers_key(subscription, self._fill.key) or self._fill.key,
             side=self._side(copier),
             intent=Intent.EXIT if closes else Intent.ENTRY,
             outcome=Outcome.SKIPPED,
@@ -197,8 +229,23 @@ class FillPlanner:
         )
 
 
-def _exit_leg(copier: Copier, ledger: Ledger, move: Movement, lot: Decimal) -> Leg:
+def traded_for(
+    key: InstrumentKey, leaders: InstrumentKey, leader_price: Decimal, market: Market
+) -> Traded | None:
+    """Another instrument has a price of its own; an exit takes an old one before it stays where it is."""
+    instrument = market.instruments.get(key.instrument_id)
+    if instrument is None:
+        return None
+    if key.instrument_id == leaders.instrument_id:
+        return Traded(key, instrument, leader_price, leader_price)
+    fresh = market.last_prices.get(key.instrument_id)
+    some = fresh or market.older_prices.get(key.instrument_id) or leader_price
+    return Traded(key, instrument, fresh, some)
+
+
+def _exit_leg(copier: Copier, move: Movement, lot: Decimal) -> Leg:
     """The ideal keeps the part that the leader kept; what is filled above it is sold at once."""
+    ledger = copier.ledger
     ideal = kept_part(ledger.ideal, move.kept, move.whole)
     if ledger.idle:
         return Leg(ideal, reason=SkipReason.NOTHING_HELD)
@@ -206,9 +253,23 @@ def _exit_leg(copier: Copier, ledger: Ledger, move: Movement, lot: Decimal) -> L
         return Leg(ideal, reason=SkipReason.LIQUIDATING)
     target, held = lots_toward_zero(ideal, lot), ledger.held
     surplus = beyond(held, target)
-    unwanted = beyond(ledger.entries_working, target - toward(target, held))
+    working = ledger.entries_working - commanded(copier.open_rows, Intent.ENTRY)
+    unwanted = beyond(working, target - toward(target, held))
     detail = f"the leader kept {move.kept} of {move.whole}"
-    return Leg(ideal, -surplus, held_exit(copier) if surplus else None, detail, withdraw=unwanted)
+    return Leg(ideal, -surplus, held_exit(copier) if surplus else None, detail, unwanted=unwanted)
+
+
+def _ideal_lines(origin: Origin, leg: Leg, intent: Intent, before: Decimal) -> list[LedgerEntry]:
+    """What is wanted, and what of it a cap forgoes, by name."""
+    lines = []
+    wanted = EXACT.subtract(EXACT.add(leg.ideal, leg.forgone), before)
+    if wanted:
+        lines.append(line(origin, EntryKind.IDEAL, intent, wanted))
+    if leg.forgone:
+        assert leg.sizing is not None  # noqa: S101  # only a sized entry is capped
+        assert leg.sizing.limited_by is not None  # noqa: S101
+        lines.append(line(origin, EntryKind.FORGONE, intent, -leg.forgone, leg.sizing.limited_by))
+    return lines
 
 
 def _reason(exit_leg: Leg | None, entry_leg: Leg | None, *, planned: bool) -> SkipReason | None:
@@ -220,11 +281,19 @@ def _reason(exit_leg: Leg | None, entry_leg: Leg | None, *, planned: bool) -> Sk
     return entry_leg.reason or held_back if entry_leg else held_back
 
 
-def _sized_entry(lot: Decimal, base: Decimal, held: Decimal, sizing: SizingInputs) -> Leg:
+def _sized_entry(lot: Decimal, base: Decimal, held: Decimal, sized: Sized) -> Leg:
     """Plan up to the new target, on what was wanted or is held already: rounding never adds up."""
-    ideal = EXACT.add(base, sizing.unrounded)
+    wanted = sized.remaining
+    ideal = EXACT.add(base, wanted)
     target = lots_toward_zero(ideal, lot)
     before = lots_toward_zero(base, lot)
-    covered = max(abs(before), abs(toward(sizing.unrounded, held)))
+    covered = max(abs(before), abs(toward(wanted, held)))
     quantity = max(abs(target) - covered, ZERO)
-    return Leg(ideal, quantity if sizing.unrounded > 0 else -quantity, sizing=sizing)
+    return Leg(
+        ideal,
+        quantity if wanted > 0 else -quantity,
+        reason=sized.inputs.limited_by if sized.forgone else None,
+        detail=sized.note,
+        sizing=sized.inputs,
+        forgone=sized.forgone,
+    )

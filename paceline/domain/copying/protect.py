@@ -5,15 +5,32 @@ from decimal import Decimal
 from paceline.domain.instrument import Exchange, Instrument
 from paceline.domain.money import BPS, ceil_to, floor_to, round_protective
 from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import ExecutionStyle
+from paceline.domain.subscription import ExecutionStyle, Protection, ProtectionKind
+
+BY_ALLOWANCE = Protection()
 
 
 def protected_limit(
-    instrument: Instrument, side: Side, reference: Decimal, allowance_bps: Decimal
+    instrument: Instrument,
+    side: Side,
+    reference: Decimal,
+    allowance_bps: Decimal,
+    protection: Protection = BY_ALLOWANCE,
 ) -> Decimal:
-    """The reference moved against us by the allowance, on the tick, inside the band."""
-    worst = reference + reference * allowance_bps * int(side) / BPS
+    """The reference moved against us as far as is allowed, on the tick, inside the band."""
+    worst = _worst(instrument, side, reference, allowance_bps, protection)
     return _within_band(instrument, max(round_protective(worst, instrument.tick, side), instrument.tick))
+
+
+def _worst(
+    instrument: Instrument, side: Side, reference: Decimal, allowance_bps: Decimal, protection: Protection
+) -> Decimal:
+    if protection.kind is ProtectionKind.TICKS:
+        return reference + instrument.tick * protection.ticks * int(side)
+    band = instrument.upper_band if side is Side.BUY else instrument.lower_band
+    if protection.kind is ProtectionKind.BAND and band is not None:
+        return band
+    return reference + reference * allowance_bps * int(side) / BPS
 
 
 def _within_band(instrument: Instrument, price: Decimal) -> Decimal:

@@ -3,7 +3,7 @@
 from hashlib import blake2b
 
 from paceline.domain.copy_order import Cause, CauseKind
-from paceline.domain.ids import CopyOrderId, DecisionId, SubscriptionId, Tag
+from paceline.domain.ids import CommandId, CopyOrderId, DecisionId, SubscriptionId, Tag
 
 TAG_LENGTH = 20
 _PREFIX = {
@@ -46,3 +46,9 @@ def decision_id_of(identity: str, subscription_id: SubscriptionId | None) -> Dec
 def copy_order_id_of(decision_id: DecisionId, leg: int, slice_: int, step: int) -> CopyOrderId:
     """32 hexadecimal digits, so that it also fits where a UUID is wanted."""
     return CopyOrderId(f"{decision_id}{leg:01x}{slice_:05x}{step:02x}")
+
+
+def command_id_of(decision_id: DecisionId, copy_order_id: CopyOrderId) -> CommandId:
+    """One decision changes an order once."""
+    content = _SEPARATOR.join((decision_id, copy_order_id))
+    return CommandId(blake2b(content.encode(), digest_size=16).hexdigest())

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from paceline.domain.copy_order import CauseKind
+from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import SizingInputs
 from paceline.domain.copying.tags import kind_of
 from paceline.domain.event import Event
-from paceline.domain.ids import AccountId, InstrumentId
+from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId
 from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
-from paceline.domain.money import ZERO
-from paceline.domain.order import Fill
+from paceline.domain.money import ONE, ZERO
+from paceline.domain.order import Fill, OrderReport, Side
 from paceline.domain.position import PositionReport
 from paceline.domain.subscription import Subscription
 
@@ -23,6 +24,8 @@ class Equity:
 
     amount: Decimal
     age_ms: int
+    stale: bool = False
+    """Older than sizing trusts, or reckoned on prices that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class LeaderState:
     positions: Mapping[InstrumentKey, LeaderPosition] = field(default_factory=dict)
     equity: Equity | None = None
     """As risk last told; not folded."""
+    orders: tuple[OrderReport, ...] = ()
+    """His orders in the event's key as last reported, where someone's sizing needs them; not folded."""
+
+    def order(self, order_id: BrokerOrderId) -> OrderReport | None:
+        return next((order for order in self.orders if order.order_id == order_id), None)
 
     def position(self, key: InstrumentKey) -> LeaderPosition:
         return self.positions.get(key, FLAT)
@@ -89,6 +97,31 @@ def is_copy(fill: Fill) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """What the leader did, as far as it matters for who may follow."""
+
+    key: InstrumentKey
+    side: Side
+    price: Decimal
+    """His price; zero where his order names none."""
+    at_market: bool
+    """Done at once, so that the market must still be near his price; not an order that may rest."""
+    broker_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotRule:
+    """What the account's groups ask of an order, in lots; the strictest of all groups."""
+
+    least: Decimal = ZERO
+    most: Decimal | None = None
+    step: Decimal = ONE
+
+
+NO_LOT_RULE = LotRule()
+
+
+@dataclass(frozen=True, slots=True)
 class Copier:
     """One subscription with all that a decision about one instrument key needs to know of its follower.
 
@@ -97,7 +130,7 @@ class Copier:
 
     subscription: Subscription
     ledger: Ledger = field(default_factory=Ledger)
-    """Of the event's instrument key."""
+    """Of the follower's instrument key for the event's."""
     frozen: SizingInputs | None = None
     """What this subscription was first sized with for the event's leader order, if it was."""
     equity: Equity | None = None
@@ -105,6 +138,13 @@ class Copier:
     """What the account may trade; None is everything."""
     others_held: Decimal = ZERO
     """Held and wanted in this key by the follower's other subscriptions, signed."""
+    exposure: Decimal | None = None
+    """Money in all that this subscription holds and has on its way; None where it is not known."""
+    other_positions: int = 0
+    """In how many other keys this subscription holds something, or has it on its way."""
+    lot_rule: LotRule = NO_LOT_RULE
+    open_rows: tuple[OpenRow, ...] = ()
+    """Of this key, where the ledger says that something is on its way."""
     session_usable: bool = True
     market_open: bool = True
     account_frozen: bool = False
@@ -119,6 +159,8 @@ class Market:
     instruments: Mapping[InstrumentId, Instrument]
     now_ns: int
     last_prices: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
-    """Fresh ones only; a missing price withholds nothing."""
+    """Fresh ones only; a missing price of the leader's instrument withholds nothing."""
+    older_prices: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    """The last ones known, however old: for exits that must have some."""
     banned: frozenset[InstrumentId] = frozenset()
     """Not open for new positions."""

@@ -33,7 +33,7 @@ def test_every_kind_of_line_has_its_column() -> None:
         for kind in EntryKind
         for intent in Intent
     )
-    assert ledger == Ledger(d(4), d(1), d(1), d(1), d(1), d(1), d(1), d(2))
+    assert ledger == Ledger(d(4), d(1), d(1), d(1), d(1), d(1), d(1), d(2), d(2), d(2))
 
 
 def test_no_lines_change_nothing() -> None:

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
-from paceline.domain.copy_order import CauseKind, Intent, Lane
+from paceline.domain.copy_order import CauseKind, CommandKind, CopyOrder, CopyStatus, Intent, Lane
+from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, SkipReason
 from paceline.domain.copying.plan import plan, plan_chunk, rotated
 from paceline.domain.copying.tags import TAG_LENGTH, kind_of, tag_of
 from paceline.domain.copying.view import Copier, LeaderPosition, LeaderState
 from paceline.domain.errors import FailedPrecondition
+from paceline.domain.ids import Tag
 from paceline.domain.instrument import Exchange
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import CopyMode, ExecutionStyle, Sizing, SizingMode
+from paceline.domain.subscription import CopyMode, ExecutionStyle, SizingMode
 from tests.unit.domain.given import (
     KEY,
     LEADER,
@@ -48,12 +50,26 @@ def held(quantity: int | str, *, ideal: int | str | None = None) -> Ledger:
 
 
 def decided(
-    signed: int | str, follower: Copier, *, position: int | str = 0, lot: int = 1, tag: str = ""
+    signed: int | str,
+    follower: Copier,
+    *,
+    position: int | str = 0,
+    lot: int = 1,
+    tag: str = "",
+    trade: str = "t1",
 ) -> Decision:
     (decision,) = plan(
-        event(fill(signed, tag=tag)), leader(position), [follower], market(instrument(lot=lot))
+        event(fill(signed, tag=tag, trade=trade)), leader(position), [follower], market(instrument(lot=lot))
     ).decisions
     return decision
+
+
+def working(order: CopyOrder, filled: int = 0) -> OpenRow:
+    return OpenRow(replace(order, status=CopyStatus.WORKING, filled=d(filled)))
+
+
+def changes(decision: Decision) -> list[tuple[Tag, CommandKind, Decimal | None]]:
+    return [(each.tag, each.kind, each.spec.quantity if each.spec else None) for each in decision.commands]
 
 
 def quantities(decision: Decision) -> list[tuple[Intent, Decimal]]:
@@ -170,15 +186,50 @@ def test_entries_count_what_a_refused_exit_left_behind() -> None:
 
 def test_an_exit_sells_what_is_filled_and_withdraws_what_is_working() -> None:
     ledger = Ledger(ideal=d(10), entry_planned=d(10), entry_filled=d(6))
-    decision = decided(-7, replace(copier(), ledger=ledger), position=10)
+    row = working(decided(10, copier()).orders[0], filled=6)
+    decision = decided(-7, replace(copier(), ledger=ledger, open_rows=(row,)), position=10)
     assert quantities(decision) == [(Intent.EXIT, d(-3))]
-    assert decision.withdraw == 4
+    assert changes(decision) == [(row.order.tag, CommandKind.CANCEL, None)]
 
 
 def test_an_exit_before_any_fill_only_withdraws() -> None:
     ledger = Ledger(ideal=d(10), entry_planned=d(10))
-    decision = decided(-10, replace(copier(), ledger=ledger), position=10)
-    assert (decision.orders, decision.withdraw, decision.outcome) == ((), d(10), Outcome.PLANNED)
+    row = working(decided(10, copier()).orders[0])
+    decision = decided(-10, replace(copier(), ledger=ledger, open_rows=(row,)), position=10)
+    assert (decision.orders, decision.outcome) == ((), Outcome.PLANNED)
+    assert changes(decision) == [(row.order.tag, CommandKind.CANCEL, None)]
+
+
+def test_an_exit_shrinks_what_is_working_to_what_is_still_wanted() -> None:
+    ledger = Ledger(ideal=d(10), entry_planned=d(10))
+    row = working(decided(10, copier()).orders[0])
+    decision = decided(-4, replace(copier(), ledger=ledger, open_rows=(row,)), position=10)
+    assert changes(decision) == [(row.order.tag, CommandKind.MODIFY, d(6))]
+    shrunk = OpenRow(row.order, decision.commands[0])
+    lower = replace(ledger, ideal=d(6))
+    again = decided(-2, replace(copier(), ledger=lower, open_rows=(shrunk,)), position=6)
+    assert changes(again) == [(row.order.tag, CommandKind.MODIFY, d(4))]
+
+
+def test_what_is_being_cancelled_is_not_taken_back_twice() -> None:
+    ledger = Ledger(ideal=d(10), entry_planned=d(10))
+    row = working(decided(10, copier()).orders[0])
+    first = decided(-10, replace(copier(), ledger=ledger, open_rows=(row,)), position=10)
+    leaving = OpenRow(row.order, first.commands[0])
+    after = replace(ledger, ideal=d(5))
+    again = decided(-5, replace(copier(), ledger=after, open_rows=(leaving,)), position=5)
+    assert (again.commands, again.orders) == ((), ())
+
+
+def test_the_newest_entries_are_taken_back_first() -> None:
+    ledger = Ledger(ideal=d(10), entry_planned=d(10))
+    orders = [decided(5, copier(), trade=trade).orders[0] for trade in ("t1", "t2")]
+    rows = tuple(working(replace(order, planned_ns=NOW + n)) for n, order in enumerate(orders))
+    decision = decided(-6, replace(copier(), ledger=ledger, open_rows=rows), position=10)
+    assert changes(decision) == [
+        (orders[1].tag, CommandKind.CANCEL, None),
+        (orders[0].tag, CommandKind.MODIFY, d(4)),
+    ]
 
 
 def test_exits_outstanding_are_not_sold_twice() -> None:
@@ -380,12 +431,6 @@ def test_the_ratio_of_a_leader_order_stays_as_it_was_frozen() -> None:
     decision = decided(100, richer)
     assert quantities(decision) == [(Intent.ENTRY, d(25))]
     assert decision.sizing == replace(frozen, unrounded=d(25))
-
-
-def test_a_sizing_that_cannot_be_planned_is_refused_loudly() -> None:
-    odd = Copier(replace(subscription(), sizing=Sizing(SizingMode.RISK_PERCENT, d(1))))
-    with pytest.raises(FailedPrecondition, match="RISK_PERCENT"):
-        decided(10, odd)
 
 
 @hypothesis_given(

@@ -49,9 +49,6 @@ def test_what_can_never_work_is_refused_by_field(wrong: Subscription, field: str
     "early",
     [
         replace(subscription(), mode=CopyMode.ON_ORDER),
-        subscription(mode=SizingMode.RISK_PERCENT),
-        replace(subscription(), sizing=Sizing(SizingMode.FIXED_RATIO, d(1), round_up_to_one_lot=True)),
-        replace(subscription(), caps=Caps(max_open_positions=3)),
     ],
 )
 def test_what_cannot_be_copied_faithfully_yet_is_refused_loudly(early: Subscription) -> None:

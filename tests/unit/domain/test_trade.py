@@ -74,7 +74,7 @@ def test_a_baseline_opens_what_is_held_and_leaves_what_agrees() -> None:
     assert after_baseline(trade, name, a_report(-7), NOW) == ()
     assert after_baseline(None, name, a_report(0), NOW) == ()
     closed, opened = after_baseline(trade, name, a_report(3), NOW + 1)
-    assert (closed.because, opened.held) == ("the baseline shows another position", d("3"))
+    assert (closed.because, opened.held) == ("the position book shows another position", d("3"))
     assert closed.profit(d("1")) is None
     (closed,) = after_baseline(trade, name, a_report(0), NOW + 1)
     assert not closed.is_open

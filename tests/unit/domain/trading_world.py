@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
+from paceline.domain.copy_order import CopyCommand, CopyOrder, CopyStatus, Intent
+from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import Decision, Outcome
-from paceline.domain.copying.fold import Told, Withdrawn, fold_result
+from paceline.domain.copying.fold import Resized, Told, Withdrawn, fold_result
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.surplus import sell_surplus
 from paceline.domain.copying.view import Copier, LeaderState
@@ -29,7 +30,8 @@ class Books:
     orders: dict[Tag, CopyOrder] = field(default_factory=dict)
     lines: list[LedgerEntry] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
-    cancelling: set[Tag] = field(default_factory=set)
+    commands: dict[Tag, CopyCommand] = field(default_factory=dict)
+    """Changes on their way to working orders: the newest of each."""
     lagging: list[tuple[Tag, Decimal]] = field(default_factory=list)
     """Trades that a report has counted already and that are still to be told."""
     traded: Decimal = Decimal(0)
@@ -37,6 +39,10 @@ class Books:
     @property
     def open(self) -> list[CopyOrder]:
         return [order for order in self.orders.values() if order.status not in TERMINAL]
+
+    @property
+    def open_rows(self) -> tuple[OpenRow, ...]:
+        return tuple(OpenRow(order, self.commands.get(order.tag)) for order in self.open)
 
     def write(self, lines: tuple[LedgerEntry, ...]) -> None:
         self.lines.extend(lines)
@@ -69,7 +75,7 @@ class World:
 
     def planned(self, happened: Event, before: LeaderState) -> list[Decision]:
         copiers = [
-            replace(books.copier, ledger=books.ledger)
+            replace(books.copier, ledger=books.ledger, open_rows=books.open_rows)
             for books in self.books.values()
             if books.copier.subscription.leader == before.account_id
         ]
@@ -85,19 +91,18 @@ class World:
         for order in decision.orders:
             assert order.tag not in books.orders
             books.orders[order.tag] = order
-        self._withdraw(books, decision.withdraw)
+        for command in decision.commands:
+            self._carry_out(books, command)
 
-    def _withdraw(self, books: Books, unwanted: Decimal) -> None:
-        """Newest first, unsent ones at once, working ones by a cancel that may lose."""
-        for order in reversed(books.open):
-            left = (order.spec.quantity - order.filled) * int(order.spec.side)
-            if order.intent is Intent.EXIT or left * unwanted <= 0 or abs(left) > abs(unwanted):
-                continue
-            unwanted -= left
-            if order.status is CopyStatus.PLANNED:
-                self.tell(books, order.tag, Withdrawn())
-            else:
-                books.cancelling.add(order.tag)
+    def _carry_out(self, books: Books, command: CopyCommand) -> None:
+        """Unsent rows follow at once, working ones by a request that may lose against a fill."""
+        order = books.orders[command.tag]
+        if order.status is not CopyStatus.PLANNED:
+            books.commands[command.tag] = command
+        elif command.spec is None:
+            self.tell(books, command.tag, Withdrawn())
+        else:
+            self.tell(books, command.tag, Resized(command.spec, command.command_id))
 
     def tell(self, books: Books, tag: Tag, told: Told) -> None:
         """What the executor does with news of one order, in one transaction."""
@@ -148,6 +153,15 @@ class World:
         tag, quantity = books.lagging.pop(0)
         self.broker_fills(books, tag, quantity)
 
+    def obeys(self, books: Books, command: CopyCommand) -> bool:
+        """The broker does what a command says; false where the order has been filled further already."""
+        order = books.orders[command.tag]
+        if command.spec is None or command.spec.quantity <= order.filled:
+            self.broker_reports(books, order.tag, BrokerStatus.CANCELLED)
+            return True
+        self.tell(books, order.tag, Resized(command.spec, command.command_id))
+        return False
+
     @staticmethod
     def report_of(order: CopyOrder, status: BrokerStatus) -> OrderReport:
         told = report(status, order=order.tag, side=Side(order.spec.side), tag=order.tag)
@@ -168,8 +182,9 @@ class World:
                     self.correct(books, some, f"chase:{self.count()}")
 
     def _end(self, books: Books, order: CopyOrder) -> None:
-        if order.tag in books.cancelling and order.status in AtBroker:
-            self.broker_reports(books, order.tag, BrokerStatus.CANCELLED)
+        command = books.commands.pop(order.tag, None)
+        if command is not None and order.status in AtBroker and self.obeys(books, command):
+            return
         else:
             self.broker_fills(books, order.tag, order.spec.quantity - order.filled)
 

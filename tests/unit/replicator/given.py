@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 
 from paceline.domain.account import Account, AccountState, AccountType, Broker, SessionState
 from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import Decision, SizingInputs
 from paceline.domain.copying.view import LeaderPosition, LeaderState
 from paceline.domain.errors import NotOwner, Unavailable
@@ -27,6 +29,7 @@ from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
 from paceline.domain.subscription import Subscription, SubscriptionState
+from paceline.ports.accounts import AccountGroup
 from paceline.ports.news import News, Touch
 from paceline.ports.plans import Chunk, Committed, LedgerKey, Passage
 from paceline.ports.portfolios import Portfolio
@@ -281,3 +284,38 @@ class PortfolioShelf:
 
     async def get(self, types: Mapping[AccountId, AccountType]) -> Mapping[AccountId, Portfolio]:
         return {each: self.market.portfolios[each] for each in types if each in self.market.portfolios}
+
+
+@dataclass
+class FakeCommands:
+    """Rows on their way, by subscription and key."""
+
+    rows: dict[LedgerKey, Sequence[OpenRow]] = field(default_factory=dict)
+    asked: list[LedgerKey] = field(default_factory=list)
+
+    async def open_rows(self, keys: Iterable[LedgerKey]) -> Mapping[LedgerKey, Sequence[OpenRow]]:
+        wanted = list(keys)
+        self.asked += wanted
+        return {each: self.rows.get(each, ()) for each in wanted}
+
+
+@dataclass
+class FakeLeaderOrders:
+    orders: list[OrderReport] = field(default_factory=list)
+    reads: int = 0
+
+    async def newest(self, account_id: AccountId, key: InstrumentKey, since: date) -> Sequence[OrderReport]:
+        self.reads += 1
+        return [each for each in self.orders if each.account_id == account_id and each.key == key]
+
+
+@dataclass
+class FakeGroups:
+    groups: dict[AccountId, Sequence[AccountGroup]] = field(default_factory=dict)
+    reads: int = 0
+
+    async def of_accounts(
+        self, account_ids: Iterable[AccountId]
+    ) -> Mapping[AccountId, Sequence[AccountGroup]]:
+        self.reads += 1
+        return {each: self.groups[each] for each in account_ids if each in self.groups}

@@ -27,6 +27,9 @@ from tests.unit.domain.given import KEY, LEADER, NOW, d, fill, report, subscript
 from tests.unit.executor.given import holding
 from tests.unit.replicator.given import (
     HOME,
+    FakeCommands,
+    FakeGroups,
+    FakeLeaderOrders,
     FakeMarket,
     FakeNews,
     FakePeople,
@@ -82,6 +85,9 @@ async def a_world(followers: int = 3, chunk: int = 2) -> World:
     views = Views(
         directory,
         plans,  # type: ignore[arg-type]
+        FakeCommands(),  # type: ignore[arg-type]
+        FakeLeaderOrders(),
+        FakeGroups(),  # type: ignore[arg-type]
         market,  # type: ignore[arg-type]
         PortfolioShelf(market),  # type: ignore[arg-type]
         PriceShelf(market),  # type: ignore[arg-type]
