@@ -164,6 +164,10 @@ class Faults:
                 return rule
         return None
 
+    def is_on(self, kind: FaultKind, client_id: str) -> bool:
+        """Whether a rule of this kind that concerns the client is switched on, used up or not."""
+        return any(_includes(rule, client_id) for rule in self._by_kind.get(kind, ()))
+
     def strike(self, kind: FaultKind, client_id: str, call: str = "*") -> Rule | None:
         """The rule that hits now, if one does: counted, and used up by one."""
         for rule in self._by_kind.get(kind, ()):

@@ -165,7 +165,7 @@ class OrderSockets:
     def _is_frozen(self, socket: Socket) -> bool:
         """A freeze catches a socket for good: it thaws when the rule is switched off."""
         if socket.frozen:
-            socket.frozen = self._face.faults.standing(FaultKind.WS_FREEZE, socket.client_id) is not None
+            socket.frozen = self._face.faults.is_on(FaultKind.WS_FREEZE, socket.client_id)
             return socket.frozen
         socket.frozen = self._face.faults.strike(FaultKind.WS_FREEZE, socket.client_id) is not None
         return socket.frozen

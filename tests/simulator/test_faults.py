@@ -205,6 +205,17 @@ async def test_a_frozen_socket_says_nothing_until_it_thaws(broker: Broker, key: 
     assert await hits(broker, "ws_freeze") == 1
 
 
+async def test_one_freeze_holds_one_socket_for_as_long_as_it_is_switched_on(broker: Broker, key: str) -> None:
+    frozen = await broker.socket(key)
+    await fault(broker, "ws_freeze", next=1)
+    await frozen.say("ping")
+    await frozen.say("ping")
+    assert await frozen.is_silent()
+    later = await broker.socket(key)
+    await later.say("ping")
+    assert await later.hear() == "pong"
+
+
 async def test_sockets_are_cut(broker: Broker, key: str) -> None:
     socket = await broker.socket(key)
     await fault(broker, "ws_cut", next=1)
