@@ -127,8 +127,9 @@ def _flickering(random: Random) -> Iterator[Step]:
     for _ in range(random.randint(1, 2)):
         yield Modify(limit=ticks + 5)
         yield Modify(limit=ticks)
-    yield Modify(lots=lots + 1)
     if random.random() < 0.5:
+        yield Modify(lots=lots + 1)
+    if random.random() < 0.3:
         yield _pause(random)
         yield Cancel()
 
