@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from paceline.cli import archives, sealing
 from paceline.cli import chaos as chaos_command
 from paceline.cli import ports as default_ports
-from paceline.cli import sealing
 from paceline.cli.bench import become_bench
 from paceline.cli.demo.run import DemoError, DemoOptions, run_demo
 from paceline.cli.demo.show import Screen
@@ -40,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(sealing.app, name="keys")
+app.add_typer(archives.app, name="journal")
 app.command("chaos", epilog=_examples(*chaos_command.EXAMPLES))(chaos_command.chaos)
 
 _FAILED = 1

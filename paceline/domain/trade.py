@@ -74,11 +74,11 @@ def after_fill(trade: Trade | None, identity: EventIdentity, fill: Fill) -> tupl
 def after_baseline(
     trade: Trade | None, identity: EventIdentity, report: PositionReport, at_ns: int
 ) -> tuple[Trade, ...]:
-    """What a broker shows at a first connect is held, whatever was thought before."""
+    """What the broker shows is held, whatever was thought before."""
     if trade is not None and trade.is_open:
         if trade.held == report.quantity:
             return ()
-        before: tuple[Trade, ...] = (ended(trade, at_ns, "the baseline shows another position"),)
+        before: tuple[Trade, ...] = (ended(trade, at_ns, "the position book shows another position"),)
     else:
         before = ()
     if not report.quantity:

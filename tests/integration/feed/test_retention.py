@@ -1,5 +1,6 @@
 """Old weeks leave the journal whole or not at all, wherever it breaks off, and never while needed."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.journal import PostgresJournal
@@ -18,6 +20,7 @@ from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.position_facts import PostgresPositionFacts
 from paceline.adapters.postgres.retention import PostgresRemoval, PostgresRetention
 from paceline.adapters.week_files import ArchiveBroken, WeekFiles, verify
+from paceline.cli.__main__ import app as cli
 from paceline.domain.errors import FailedPrecondition, Forgotten, NotOwner, Unavailable
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Epoch, InstrumentId, Offset, Partition
@@ -26,7 +29,7 @@ from paceline.domain.partitioning import partition_of
 from paceline.domain.retention import READERS, Stretch
 from paceline.ports.position_facts import Checkpoint, Kept, Listed, Taken, Uncountable
 from paceline.ports.retention import Archived
-from paceline.runtime.partitions import Partitions
+from paceline.runtime.partitions import LeaseTimes, Partitions
 from services.feed.retention import Clearing, Keeping
 from tests.fakes.clock import FakeClock
 from tests.fakes.leases import FakeLeases
@@ -396,6 +399,56 @@ async def test_an_archive_that_cannot_be_written_drops_nothing(filled: Database,
     with pytest.raises(Unavailable, match="cannot be written"):
         await clearing(filled, WeekFiles(tmp_path / "file")).clear(TODAY)
     assert len(await offsets(filled)) == 6
+
+
+async def test_an_operator_reads_weeks_back(filled: Database, tmp_path: Path) -> None:
+    await clearing(filled, WeekFiles(tmp_path)).clear(TODAY)
+    weeks = [str(file) for file in sorted(tmp_path.glob("*.manifest.json"))]
+    read = CliRunner().invoke(cli, ["journal", "verify", *weeks])
+    assert (read.exit_code, read.output.count(", whole")) == (0, 2)
+    assert "week of 2025-01-06, 4 events, whole" in read.output
+    (tmp_path / "events_20250106.jsonl.gz").write_bytes(b"")
+    read = CliRunner().invoke(cli, ["journal", "verify", *weeks, str(tmp_path / "absent.manifest.json")])
+    assert (read.exit_code, read.output.count(", whole")) == (1, 1)
+    assert "sha256 differs" in read.output
+    assert "No such file" in read.output
+
+
+async def test_it_is_looked_once_a_day_and_again_after_a_failure(filled: Database, tmp_path: Path) -> None:
+    """By who keeps house, and by the clock of the day."""
+    clock = FakeClock()
+    times = LeaseTimes(ttl_ms=600_000)
+    partitions = Partitions(FakeLeases(clock), clock, owner="me", address="me:1", times=times)
+    days: list[date] = []
+    failures: list[Exception] = [Unavailable("away"), ArchiveBroken("broken")]
+
+    class Counting(Clearing):
+        async def clear(self, today: date) -> int:
+            days.append(today)
+            if failures:
+                raise failures.pop()
+            return 0
+
+    keeper = Counting(PostgresRetention(filled), None, partitions, clock, KEEPING)
+    running = asyncio.create_task(keeper.run())
+
+    async def pass_minutes(count: int) -> None:
+        for _ in range(count):
+            await partitions.turn()
+            await clock.settle()
+            clock.advance(60)
+            await clock.settle()
+
+    clock.advance(60)
+    await clock.settle()
+    assert days == [], "whoever does not hold the first partition does nothing"
+    await pass_minutes(40)
+    first = date(2026, 1, 1)
+    assert days == [first] * 3
+    clock.step_wall(86_400)
+    await pass_minutes(3)
+    assert days == [first] * 3 + [first + timedelta(days=1)]
+    running.cancel()
 
 
 def test_a_manifest_of_another_kind_is_refused(tmp_path: Path) -> None:
