@@ -697,7 +697,7 @@ RETURNING *
 -- name: account_secret_set
 -- Sealed credentials of an account.
 WITH heard AS (
-    UPDATE sessions SET refresh_refused = false, version = version + 1
+    UPDATE sessions SET refresh_refused = false, login_after = NULL, version = version + 1
     WHERE refresh_refused AND session_id IN (SELECT session_id FROM session_accounts WHERE account_id = $1)
 )
 INSERT INTO account_secrets (account_id, sealed) VALUES ($1, $2)
