@@ -11,7 +11,7 @@ from chaos.show import Screen
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("chaos")]
 SEED = 11
-MINUTES = 0.6
+MINUTES = 0.57
 """One kill each of a feed, a replicator and an executor."""
 
 
