@@ -13,6 +13,7 @@ Schema = dict[str, Any]
 
 OWNED: Mapping[str, str] = {
     "PACELINE_ADVERTISE_ADDRESS": "the chart: the pod's address and `grpc_port`",
+    "PACELINE_PINNED_ACCOUNTS": "the chart: `pinned.feeds`",
     "PACELINE_REPLICA_ID": "the process: two pods must never share one",
     "PACELINE_TLS_CERTIFICATE_FILE": "the chart: `tls.existingSecret`",
     "PACELINE_TLS_KEY_FILE": "the chart: `tls.existingSecret`",

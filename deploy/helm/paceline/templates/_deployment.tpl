@@ -1,4 +1,4 @@
-{{/* Takes {root, component, service, name}. */}}
+{{/* Takes {root, component, service, name}; where they differ from those: {program, serviceAccount, pin}. */}}
 {{- define "paceline.deployment" -}}
 {{- $service := .service -}}
 {{- $settings := $service.settings -}}
@@ -28,7 +28,7 @@ spec:
       annotations:
         {{- include "paceline.pod.annotations" . | nindent 8 }}
     spec:
-      serviceAccountName: {{ .name }}
+      serviceAccountName: {{ .serviceAccount | default .name }}
       automountServiceAccountToken: false
       # The links of a release named paceline would look like settings: PACELINE_FEED_PORT=tcp://…
       enableServiceLinks: false
@@ -55,7 +55,7 @@ spec:
       {{- include "paceline.spread" . | indent 6 }}
       containers:
         - name: {{ .component }}
-          image: {{ include "paceline.image" (dict "root" .root "component" .component "image" $service.image) }}
+          image: {{ include "paceline.image" (dict "root" .root "component" (.program | default .component) "image" $service.image) }}
           imagePullPolicy: {{ $service.image.pullPolicy }}
           securityContext:
             {{- include "paceline.containerSecurity" . | nindent 12 }}

@@ -9,11 +9,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What tells the pods of one component apart for ever. Takes {root, component}. */}}
+{{/* What tells the pods of one component apart for ever. Takes {root, component}, and {pin} of a pinned feed. */}}
 {{- define "paceline.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
+{{- with .pin }}
+paceline/pin: {{ . }}
+{{- end }}
 {{- end -}}
 
 {{- define "paceline.labels" -}}

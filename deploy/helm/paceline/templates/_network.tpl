@@ -2,6 +2,7 @@
 {{- define "paceline.callers" -}}
 gateway: []
 feed: [gateway, replicator, executor, risk]
+feed-pin: [gateway]
 replicator: [gateway]
 executor: [gateway, replicator, risk]
 risk: [gateway]
