@@ -42,7 +42,6 @@ def unread(
     return found
 
 
-def first_known_day(today: date, kept_days: int, oldest_event: date | None) -> date:
-    """Names of facts older than this may be forgotten: never sooner than the facts themselves."""
-    chosen = today - timedelta(days=kept_days)
-    return chosen if oldest_event is None else min(chosen, oldest_event)
+def first_known_day(today: date, kept_days: int, weeks: Iterable[date]) -> date:
+    """Names of facts older than this may be forgotten: never sooner than the facts of a week that is kept."""
+    return min([today - timedelta(days=kept_days), *weeks])

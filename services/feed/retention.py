@@ -71,8 +71,8 @@ class Clearing:
             if not await self._clear_week(week):
                 break
             gone += 1
-        oldest = await self._retention.oldest_event()
-        await self._retention.forget_names(first_known_day(today, self._keeping.names_days, oldest))
+        kept = await self._retention.weeks()
+        await self._retention.forget_names(first_known_day(today, self._keeping.names_days, kept))
         await self._retention.forget_dead_letters(self._keeping.dead_letters_days)
         return gone
 

@@ -109,10 +109,6 @@ UNION
 SELECT date_trunc('week', journaled_on)::date FROM events_default
 ORDER BY week
 
--- name: retention_oldest_event
--- The day of the oldest event that is kept.
-SELECT min(journaled_on) FROM events
-
 -- name: retention_stretches
 -- What one week holds of each partition.
 SELECT partition, min(event_offset) AS first, max(event_offset) AS last, count(*) AS count FROM events

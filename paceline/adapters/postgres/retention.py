@@ -15,7 +15,6 @@ from paceline.ports.retention import Archived
 
 _LOCK = sql("retention_lock")
 _WEEKS = sql("retention_weeks")
-_OLDEST = sql("retention_oldest_event")
 _STRETCHES = sql("retention_stretches")
 _PLACES = sql("retention_places")
 _LIVING = sql("retention_living")
@@ -40,10 +39,6 @@ class PostgresRetention:
             if not await transaction.value(_LOCK):
                 raise Unavailable("another replica is clearing the journal")
             yield PostgresRemoval(transaction, week)
-
-    async def oldest_event(self) -> date | None:
-        day: date | None = await self._database.value(_OLDEST)
-        return day
 
     async def forget_names(self, before: date) -> int:
         return int(await self._database.value(_NAMES, before))

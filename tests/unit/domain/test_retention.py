@@ -31,6 +31,6 @@ def test_everyone_who_reads_all_and_everyone_with_a_place_must_be_past_it() -> N
 
 def test_names_are_never_forgotten_before_their_events() -> None:
     today = date(2026, 11, 21)
-    assert first_known_day(today, 30, None) == date(2026, 10, 22)
-    assert first_known_day(today, 30, date(2026, 11, 1)) == date(2026, 10, 22)
-    assert first_known_day(today, 30, MONDAY) == MONDAY
+    assert first_known_day(today, 30, []) == date(2026, 10, 22)
+    assert first_known_day(today, 30, [date(2026, 11, 2)]) == date(2026, 10, 22)
+    assert first_known_day(today, 30, [date(2026, 11, 2), MONDAY]) == MONDAY
