@@ -188,3 +188,25 @@ async def test_everybody_can_be_logged_out_at_once(broker: Broker) -> None:
     for key in keys:
         assert (await broker.call(key, "GET", "/profile"))[1]["code"] == -8
     assert (await broker.control("GET", "/faults"))["hits"] == {"tokens_expired": 3}
+
+
+async def test_logins_go_through_the_faults_and_are_counted(broker: Broker) -> None:
+    made = (await broker.control("POST", "/accounts", client_id="XF1"))["accounts"][0]
+    client = broker.served.face.clients["XF1"]
+    body: Row = {
+        "grant_type": "refresh_token",
+        "appIdHash": app_hash(client.app),
+        "refresh_token": made["refresh_token"],
+        "pin": client.pin,
+    }
+    await broker.control("POST", "/faults", kind="app_blocked", accounts=["XF1"], next=1)
+    status, answer = await post(broker, "/validate-refresh-token", body)
+    assert (status, answer["code"]) == (400, -352)
+    await broker.control("POST", "/faults", kind="server_5xx", calls=["refresh"], next=1)
+    url = f"{broker.served.urls.auth_url}/validate-refresh-token"
+    async with broker.session.post(url, json=body) as response:
+        assert (response.status, response.content_type) == (502, "text/html")
+    status, answer = await post(broker, "/validate-refresh-token", body)
+    assert (status, bool(answer["access_token"])) == (200, True)
+    shown = (await broker.control("GET", "/stats"))["accounts"]["XF1"]
+    assert (shown["login_attempts"], shown["refreshes"]) == (3, 1)

@@ -1,12 +1,14 @@
 """A request asked twice is carried out once, with one line in the audit."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
+from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.changes import PostgresChanges
 from paceline.adapters.postgres.requests import PostgresRequests
 from paceline.adapters.postgres.views import PostgresViews
@@ -15,7 +17,8 @@ from paceline.domain.account import AccountState
 from paceline.domain.errors import Unavailable
 from paceline.domain.ids import AccountId
 from paceline.ports.changes import Change
-from services.gateway.once import ANONYMOUS
+from paceline.runtime.grpc_status import RpcRefusedError
+from services.gateway.once import ANONYMOUS, Deed, Done, Once
 from tests.integration.gateway.house import ALICE, TOKEN, House, account, refusal_of, subscription
 
 
@@ -165,3 +168,32 @@ async def test_pages_of_the_audit_are_newest_first(house: House) -> None:
     future.start_time.seconds = 4_000_000_000
     later = query_pb2.ListAuditEntriesRequest(created=future)
     assert not (await house.queries.ListAuditEntries(later)).audit_entries
+
+
+async def test_a_request_asked_again_after_the_keys_were_rotated_is_the_same(house: House) -> None:
+    database = house.database
+    stores = PostgresChanges(database), PostgresRequests(database), PostgresAudit(database)
+    asked = session_pb2.ConnectSessionRequest(request_id="r1", account_id="fyers:X1")
+    carried_out = 0
+
+    async def work() -> Done[session_pb2.ConnectSessionResponse]:
+        nonlocal carried_out
+        carried_out += 1
+        return Done(session_pb2.ConnectSessionResponse(), Deed("session.connect", "account", "fyers:X1"))
+
+    async def ask(keys: Sequence[bytes]) -> None:
+        once = Once(*stores, keys)
+        await once.forward(asked, Context(), session_pb2.ConnectSessionResponse, work)
+
+    for keys in ([b"old"], [b"new", b"old"]):
+        await ask(keys)
+    assert carried_out == 1
+    with pytest.raises(RpcRefusedError, match="was used for another"):
+        await ask([b"new"])
+
+
+class Context:
+    """Of a call by nobody in particular."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()

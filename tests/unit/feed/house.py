@@ -539,9 +539,9 @@ class House:
     def facts(self, partition: Partition = HOME) -> list[Fact]:
         return [event.fact for event in self.journal.events.get(partition, [])]
 
-    async def pass_(self, seconds: float) -> None:
+    async def pass_(self, seconds: float, step_s: float = 0.25) -> None:
         """Time goes by in small steps; leases are renewed."""
-        steps = max(1, round(seconds / 0.25))
+        steps = max(1, round(seconds / step_s))
         for _ in range(steps):
             self.clock.advance(seconds / steps)
             await self.clock.settle()
