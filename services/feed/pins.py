@@ -157,7 +157,7 @@ class PinHolder:
                 await self.turn()
             except Unavailable as problem:
                 _log.warning("pins.unreachable", problem=str(problem))
-                await self._lose(self.tenures.expired())
+                await self.expire()
             await self.clock.sleep(_AGAIN_S)
             await patiently(self.clock, self.times.beat_ms / 1000, self._wanted)
 
@@ -175,6 +175,10 @@ class PinHolder:
         await self._take([row for row in rows if self._is_free(row, now_ns)])
         self._look_for_readers(await self._unread())
         self.on_turn(len(self.tenures.pinned_here()))
+
+    async def expire(self) -> None:
+        """Give up for lost what could not be renewed in time."""
+        await self._lose(self.tenures.expired())
 
     async def stop(self) -> None:
         """In good order: sessions close, what they told is journaled, then others may have them."""

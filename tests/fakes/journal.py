@@ -21,6 +21,7 @@ class FakeJournal:
         self._sequences: dict[AccountId, int] = {}
         self.events: dict[Partition, list[Event]] = {}
         self.letters: list[DeadLetter] = []
+        self.pins: dict[AccountId, Epoch] = {}
 
     def own(self, partition: Partition, epoch: Epoch) -> None:
         self._epochs[partition] = epoch
@@ -40,13 +41,15 @@ class FakeJournal:
         if self._epochs.get(batch.partition) != batch.epoch:
             return NotOwner(f"partition {batch.partition} is not held under epoch {batch.epoch}")
         traces = batch.traceparents or [""] * len(batch.facts)
+        accounts = {fact.account_id for fact in batch.facts}
+        refused = frozenset(each for each in accounts if batch.pins.get(each) != self.pins.get(each))
         new = []
         for fact, trace in zip(batch.facts, traces, strict=True):
-            if fact.identity not in self._identities:
+            if fact.identity not in self._identities and fact.account_id not in refused:
                 new.append(self._number(batch.partition, fact, trace))
-        written = {event.fact.identity for event in new}
-        known = frozenset(fact.identity for fact in batch.facts if fact.identity not in written)
-        return Appended(batch.partition, tuple(new), known)
+        known = {fact.identity for fact in batch.facts if fact.account_id not in refused}
+        known -= {event.fact.identity for event in new}
+        return Appended(batch.partition, tuple(new), frozenset(known), refused)
 
     def _number(self, partition: Partition, fact: Fact, trace: str) -> Event:
         self._identities.add(fact.identity)

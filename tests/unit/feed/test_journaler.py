@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from paceline.domain.errors import Invalid, Unavailable
 from paceline.domain.event import Fact
 from paceline.domain.ids import AccountId, Epoch, EventIdentity
+from paceline.domain.partitioning import partition_of
 from paceline.ports.leases import Tenure
 from paceline.runtime.metric_names import EVENTS_JOURNALED, JOURNAL_BATCH
 from tests.unit.domain.given import LEADER, event, fill
@@ -136,3 +138,21 @@ async def test_drained_is_when_nothing_of_the_partition_waits(house: House) -> N
         await house.pass_(1)
         assert draining.done()
     assert len(house.facts()) == 3
+
+
+async def test_an_account_that_was_pinned_meanwhile_is_given_up_and_its_neighbours_are_written(
+    house: House, dropped: list[AccountId]
+) -> None:
+    neighbour = next(
+        name
+        for name in (AccountId(f"fyers:XN{number}") for number in range(10_000))
+        if partition_of(name) == HOME
+    )
+    facts = some(2)
+    house.journal.pins[LEADER] = Epoch(1)
+    await told(house, facts)
+    await told(house, [replace(facts[0], account_id=neighbour, identity=EventIdentity("of-another"))])
+    async with at_work(house.journaler.run()):
+        await house.clock.settle()
+    assert dropped == [LEADER]
+    assert identities(house) == ["of-another"]
