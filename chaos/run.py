@@ -20,6 +20,7 @@ from chaos.scope import Load, Scope
 from chaos.show import Screen
 from chaos.stage import Stage
 from chaos.verdict import Done, Findings, Verdict
+from chaos.watched import within
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.cli.demo.control import Control
 from paceline.cli.demo.people import Registrar
@@ -29,6 +30,7 @@ from paceline.domain.errors import Unavailable
 
 SETTLE_S = 60.0
 _LOOK_S = 1.0
+LOOK_MAX_S = 20.0
 _CALM = 2
 """So many looks in a row must find nothing."""
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -124,8 +126,8 @@ async def _settled(stage: Stage, load: Load, screen: Screen) -> Findings:
     while True:
         stage.check()
         try:
-            found = await load.findings()
-        except (Unavailable, grpc.RpcError):
+            found = await within(LOOK_MAX_S, load.findings())
+        except (Unavailable, grpc.RpcError, TimeoutError):
             if time.monotonic() > give_up:
                 raise
         else:

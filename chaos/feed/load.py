@@ -100,8 +100,7 @@ class LeadersLoad:
         heads = await self._journal.heads([Partition(number) for number in range(PARTITIONS)])
         for partition, head in heads.items():
             known = self._events.setdefault(partition, [])
-            while not known or known[-1].offset < head:
-                after = known[-1].offset if known else Offset(0)
+            while (after := known[-1].offset if known else Offset(0)) < head:
                 page = await self._journal.read(partition, after, _PAGE)
                 if not page:
                     break
