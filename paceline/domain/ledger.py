@@ -117,9 +117,12 @@ class Ledger:
         needed = self.needed(lot)
         return beyond(needed, toward(needed, self.held) + coming)
 
-    def unwanted(self, lot: Decimal) -> Decimal:
-        """Working entries that the target no longer needs, signed: to be withdrawn or cancelled."""
-        working = self.entries_working
+    def unwanted(self, lot: Decimal, leaving: Decimal = ZERO) -> Decimal:
+        """Working entries that the target no longer needs, signed: to be withdrawn or cancelled.
+
+        `leaving` is what changes on their way will take off them, signed.
+        """
+        working = self.entries_working - leaving
         bound = self.highest(lot) if working > 0 else self.lowest(lot)
         return beyond(working, bound - toward(bound, self.held))
 

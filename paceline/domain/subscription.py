@@ -167,6 +167,16 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
     problems.require(
         subscription.leader != subscription.follower, "follower", "must not be the leader himself"
     )
+    problems.require(
+        not (subscription.reverse and subscription.mode is CopyMode.ON_ORDER),
+        "reverse",
+        "must be off where orders are mirrored: a limit order turned round is another kind of order",
+    )
+    problems.require(
+        not (subscription.instrument_mappings and subscription.mode is CopyMode.ON_ORDER),
+        "instrument_mappings",
+        "must be empty where orders are mirrored: their prices are those of one instrument",
+    )
     _sizing_problems(subscription.sizing, problems)
     _filter_problems(subscription.filters, problems)
     _cap_problems(subscription.caps, problems)

@@ -11,7 +11,15 @@ from paceline.domain.copying.decision import SizingInputs
 from paceline.domain.copying.mapping import followers_key
 from paceline.domain.copying.options import OPTIONS, underlying_of
 from paceline.domain.copying.sizing import needs_leader_order
-from paceline.domain.copying.view import NO_LOT_RULE, Copier, Equity, LeaderState, LotRule, Market
+from paceline.domain.copying.view import (
+    NO_LOT_RULE,
+    Copier,
+    Equity,
+    LeaderOrder,
+    LeaderState,
+    LotRule,
+    Market,
+)
 from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
@@ -110,7 +118,7 @@ class Views:
             return state
         since = trading_day(fill.exchange, fill.broker_time_ns) - _ORDERS_LIVE
         orders = await self._leader_orders.newest(fill.account_id, fill.key, since)
-        return replace(state, orders=tuple(orders))
+        return replace(state, orders={each.order_id: LeaderOrder(each, each.filled) for each in orders})
 
     async def copiers(
         self, subscriptions: Sequence[Subscription], fill: Fill

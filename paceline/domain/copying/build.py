@@ -6,11 +6,11 @@ from decimal import Decimal
 from paceline.domain.copy_order import Cause, CopyOrder, Intent, Lane, OrderSpec
 from paceline.domain.copying.protect import BY_ALLOWANCE, order_type, protected_limit
 from paceline.domain.copying.tags import copy_order_id_of, tag_of
-from paceline.domain.ids import AccountId, DecisionId, SubscriptionId
+from paceline.domain.ids import AccountId, BrokerOrderId, DecisionId, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.ledger import EntryKind, LedgerEntry
 from paceline.domain.money import ZERO
-from paceline.domain.order import OrderType, Side
+from paceline.domain.order import OrderType, Side, Validity
 from paceline.domain.subscription import ExecutionStyle, Protection
 from paceline.domain.trading import slices
 
@@ -30,6 +30,26 @@ class OrderShape:
     leg: int
     type: OrderType
     limit_price: Decimal
+    trigger_price: Decimal = ZERO
+    validity: Validity = Validity.DAY
+    disclosed: Decimal = ZERO
+    """Of each slice."""
+    offline: bool = False
+    mirrors: BrokerOrderId | None = None
+    """The leader's order that this stands for through its life."""
+
+    def spec(self, key: InstrumentKey, quantity: Decimal) -> OrderSpec:
+        return OrderSpec(
+            key,
+            self.side,
+            self.type,
+            quantity,
+            self.limit_price,
+            self.trigger_price,
+            self.validity,
+            min(self.disclosed, quantity),
+            self.offline,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +101,7 @@ def _slice(origin: Origin, looks: OrderShape, quantity: Decimal, number: int, ex
         cause=origin.cause,
         subscription_id=origin.subscription_id,
         account_id=origin.follower,
-        spec=OrderSpec(origin.key, looks.side, looks.type, quantity, looks.limit_price),
+        spec=looks.spec(origin.key, quantity),
         intent=looks.intent,
         lane=Lane.EXIT if looks.intent is Intent.EXIT else Lane.ENTRY,
         leg=looks.leg,
@@ -94,6 +114,7 @@ def _slice(origin: Origin, looks: OrderShape, quantity: Decimal, number: int, ex
         planned_ns=origin.planned_ns,
         expires_ns=expires_ns,
         traceparent=origin.traceparent,
+        leader_order_id=looks.mirrors,
     )
 
 

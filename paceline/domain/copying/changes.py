@@ -1,12 +1,13 @@
 """Changes to orders planned before: taken back, shrunk, cancelled, modified; each a command written ahead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from paceline.domain.copy_order import CommandKind, CopyCommand, CopyOrder, Intent, Lane, OrderSpec
 from paceline.domain.copying.build import Origin
 from paceline.domain.copying.tags import command_id_of
+from paceline.domain.ids import BrokerOrderId
 from paceline.domain.money import ZERO
 
 
@@ -40,15 +41,21 @@ def commanded(rows: Iterable[OpenRow], intent: Intent) -> Decimal:
     return sum((row.order.rest - row.coming for row in rows if row.order.intent is intent), ZERO)
 
 
-def withdrawals(origin: Origin, rows: Sequence[OpenRow], unwanted: Decimal) -> tuple[CopyCommand, ...]:
+def withdrawals(
+    origin: Origin,
+    rows: Iterable[OpenRow],
+    unwanted: Decimal,
+    working: Collection[BrokerOrderId] = (),
+) -> tuple[CopyCommand, ...]:
     """Takes back entries that nobody wants any more, newest first; the last of them may only shrink.
 
-    Copies of orders that the leader still has working are his to end.
+    Copies of orders that the leader still has `working` are his to end.
     """
     commands = []
     for row in sorted(rows, key=_age, reverse=True):
         coming = row.coming
-        if row.order.intent is not Intent.ENTRY or row.order.leader_order_id or coming * unwanted <= 0:
+        his = row.order.leader_order_id in working
+        if row.order.intent is not Intent.ENTRY or his or coming * unwanted <= 0:
             continue
         taken = coming if abs(coming) <= abs(unwanted) else unwanted
         unwanted -= taken

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from paceline.domain.copying.decision import Plan
+from paceline.domain.copying.decision import Decision, Plan
 from paceline.domain.copying.on_fill import FillPlanner
+from paceline.domain.copying.on_order import OrderPlanner
 from paceline.domain.copying.view import Copier, LeaderState, Market
-from paceline.domain.errors import FailedPrecondition
 from paceline.domain.event import Event
 from paceline.domain.order import Fill
+from paceline.domain.position import PositionReport
 from paceline.domain.subscription import CopyMode
 
 _T = TypeVar("_T")
 
 
 def plan(event: Event, leader: LeaderState, copiers: Sequence[Copier], market: Market) -> Plan:
-    """Every fill yields exactly one decision per copier; other events yield none and move the leader's state.
+    """Every fill yields exactly one decision per copier of fills; what says nothing new yields none.
 
     `leader` is folded up to, and without, the event. Followers are served in an order that rotates.
     """
@@ -24,13 +25,22 @@ def plan(event: Event, leader: LeaderState, copiers: Sequence[Copier], market: M
 
 def plan_chunk(event: Event, leader: LeaderState, copiers: Sequence[Copier], market: Market) -> Plan:
     """The same for a part of the followers, in the order given: rotate all before cutting chunks."""
-    for copier in copiers:
-        require_planned_mode(copier.subscription.mode)
     body = event.fact.body
-    if not isinstance(body, Fill):
+    if isinstance(body, PositionReport):
         return Plan(event, ())
-    planner = FillPlanner(event, body, leader, market)
-    return Plan(event, tuple(planner.decide(copier) for copier in copiers))
+    mirrors = any(copier.subscription.mode is CopyMode.ON_ORDER for copier in copiers)
+    orders = OrderPlanner(event, body, leader, market) if mirrors else None
+    fills = FillPlanner(event, body, leader, market) if isinstance(body, Fill) else None
+    decisions: list[Decision] = []
+    for copier in copiers:
+        decided: Decision | None = None
+        if copier.subscription.mode is CopyMode.ON_ORDER:
+            decided = orders.decide(copier) if orders else None
+        elif fills is not None:
+            decided = fills.decide(copier)
+        if decided is not None:
+            decisions.append(decided)
+    return Plan(event, tuple(decisions))
 
 
 def rotated(followers: Sequence[_T], offset: int) -> Sequence[_T]:
@@ -39,8 +49,3 @@ def rotated(followers: Sequence[_T], offset: int) -> Sequence[_T]:
         return followers
     start = offset % len(followers)
     return [*followers[start:], *followers[:start]]
-
-
-def require_planned_mode(mode: CopyMode) -> None:
-    if mode is not CopyMode.ON_FILL:
-        raise FailedPrecondition(f"copy mode {mode} cannot be planned yet")

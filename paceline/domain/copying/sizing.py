@@ -3,6 +3,7 @@
 Fixed sizes, the least and the caps are for his whole order; a fill gets its part of them, filled by ordered.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -69,15 +70,15 @@ def size(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refusal:
     """What the follower wants of it, or the name of what stands against it."""
     frozen = copier.frozen
     if frozen is not None:
-        return _share(_again(frozen, asked.wanted), asked.wanted, first=False)
+        return share(frozen, asked.wanted, first=False)
     if _too_many_positions(copier):
         return Sized(_nothing(copier, asked), ZERO, note=f"{copier.other_positions} positions are open")
     if not needs_leader_order(copier):
         return _by_ratio(copier, leader, asked)
-    order = leader.order(asked.order_id)
-    if order is None:
+    order = leader.orders.get(asked.order_id)
+    if order is None or order.report is None:
         return Refusal(SkipReason.LEADER_ORDER_UNKNOWN)
-    return _by_order(copier, leader, asked, max(order.quantity, abs(asked.wanted)))
+    return _by_order(copier, leader, asked, max(order.report.quantity, abs(asked.wanted)))
 
 
 def _by_ratio(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refusal:
@@ -104,6 +105,11 @@ def _by_order(copier: Copier, leader: LeaderState, asked: Asked, ordered: Decima
         limited_by=granted.limited_by,
     )
     return _share(_again(inputs, asked.wanted), asked.wanted, first=True, note=_note(copier, leader))
+
+
+def share(inputs: SizingInputs, wanted: Decimal, *, first: bool) -> Sized:
+    """What a part of the leader's order brings by a sizing that was frozen for it."""
+    return _share(_again(inputs, wanted), wanted, first=first)
 
 
 def _again(inputs: SizingInputs, wanted: Decimal) -> SizingInputs:
@@ -155,14 +161,14 @@ def _at_risk(sizing: Sizing, equity: Equity | None, leader: LeaderState, asked: 
     unusable = _unusable(sizing, equity, "the follower")
     if unusable is not None or equity is None:
         return unusable or Refusal(SkipReason.EQUITY_UNKNOWN)
-    distance = stop_distance(leader.orders, asked)
+    distance = stop_distance([each.report for each in leader.orders.values() if each.report], asked)
     if distance is None:
         return Refusal(SkipReason.NO_STOP)
     risked = EXACT.divide(EXACT.multiply(equity.amount, sizing.value), _PERCENT)
     return EXACT.divide(risked, EXACT.multiply(distance, asked.instrument.multiplier))
 
 
-def stop_distance(orders: tuple[OrderReport, ...], asked: Asked) -> Decimal | None:
+def stop_distance(orders: Iterable[OrderReport], asked: Asked) -> Decimal | None:
     """From the leader's price to his farthest working stop of the other side: the least quantity."""
     distances = [
         (asked.leader_price - order.trigger_price) * int(asked.side)

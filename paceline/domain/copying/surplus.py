@@ -8,6 +8,7 @@ from paceline.domain.copying.build import LEG_SURPLUS, Origin, build, line, shap
 from paceline.domain.copying.tags import decision_id_of
 from paceline.domain.instrument import Instrument
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
+from paceline.domain.money import ZERO
 from paceline.domain.order import Side
 from paceline.domain.subscription import ExecutionStyle
 
@@ -29,13 +30,15 @@ def sell_surplus(
     reference: Decimal,
     allowance_bps: Decimal,
     now_ns: int,
+    leaving: Decimal = ZERO,
 ) -> Correction | None:
     """The exit that brings `ledger` back to its target; None where nothing is held above it.
 
     `identity` is the fact that revealed the surplus (the follower's fill, or the leader event whose commit
-    found more filled than its plan knew); `entry` is any copy order of that subscription and key.
+    found more filled than its plan knew); `entry` is any copy order of that subscription and key; `leaving`
+    are the rests of exits that are being cancelled, signed.
     """
-    surplus = ledger.surplus(instrument.lot)
+    surplus = ledger.surplus(instrument.lot, leaving)
     if not surplus or entry.subscription_id is None:
         return None
     side = Side.SELL if surplus > 0 else Side.BUY

@@ -13,7 +13,7 @@ from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId
 from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
 from paceline.domain.money import ONE, ZERO
-from paceline.domain.order import Fill, OrderReport, Side
+from paceline.domain.order import BrokerStatus, Fill, OrderReport, Side
 from paceline.domain.position import PositionReport
 from paceline.domain.subscription import Subscription
 
@@ -50,6 +50,46 @@ FLAT = LeaderPosition()
 
 
 @dataclass(frozen=True, slots=True)
+class LeaderOrder:
+    """One order as last reported, and how much of it trades have told: they may come before any report."""
+
+    report: OrderReport | None = None
+    traded: Decimal = ZERO
+
+    @property
+    def accepted(self) -> bool:
+        """In transit it is not yet; what filled was, whatever is said of it now."""
+        return self.report is not None and (
+            self.report.status in (BrokerStatus.PENDING, BrokerStatus.TRADED) or self.report.filled > 0
+        )
+
+    @property
+    def working(self) -> bool:
+        return self.report is not None and self.report.status is BrokerStatus.PENDING
+
+    @property
+    def remaining(self) -> Decimal:
+        """What trades may still tell: all that is open, and of an ended order what they owe its reports."""
+        if self.report is None:
+            return ZERO
+        whole = self.report.quantity if self.working else self.report.filled
+        return max(whole - self.traded, ZERO)
+
+
+def fold_orders(
+    orders: Mapping[BrokerOrderId, LeaderOrder], event: Event
+) -> Mapping[BrokerOrderId, LeaderOrder]:
+    """With the event; an order without anything left to tell is kept, so that its end is seen once."""
+    body = event.fact.body
+    if isinstance(body, PositionReport):
+        return orders
+    known = orders.get(body.order_id, LeaderOrder())
+    if isinstance(body, Fill):
+        return {**orders, body.order_id: replace(known, traded=known.traded + body.quantity)}
+    return {**orders, body.order_id: replace(known, report=body)}
+
+
+@dataclass(frozen=True, slots=True)
 class LeaderState:
     """Folded from the leader's events up to, and without, the one that is planned."""
 
@@ -57,11 +97,8 @@ class LeaderState:
     positions: Mapping[InstrumentKey, LeaderPosition] = field(default_factory=dict)
     equity: Equity | None = None
     """As risk last told; not folded."""
-    orders: tuple[OrderReport, ...] = ()
-    """His orders in the event's key as last reported, where someone's sizing needs them; not folded."""
-
-    def order(self, order_id: BrokerOrderId) -> OrderReport | None:
-        return next((order for order in self.orders if order.order_id == order_id), None)
+    orders: Mapping[BrokerOrderId, LeaderOrder] = field(default_factory=dict)
+    """His orders in the event's key, where someone needs them; whoever keeps them folds by `fold_orders`."""
 
     def position(self, key: InstrumentKey) -> LeaderPosition:
         return self.positions.get(key, FLAT)
@@ -91,9 +128,9 @@ def fold_leader(state: LeaderState, events: Iterable[Event]) -> LeaderState:
     return state
 
 
-def is_copy(fill: Fill) -> bool:
-    """Whether the leader got this fill as somebody's follower."""
-    return kind_of(fill.tag) is CauseKind.EVENT
+def is_copy(body: Fill | OrderReport) -> bool:
+    """Whether the leader has this as somebody's follower."""
+    return kind_of(body.tag) is CauseKind.EVENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +180,8 @@ class Copier:
     other_positions: int = 0
     """In how many other keys this subscription holds something, or has it on its way."""
     lot_rule: LotRule = NO_LOT_RULE
+    frozen_of: Mapping[BrokerOrderId, SizingInputs] = field(default_factory=dict)
+    """The same for his other orders in the key, where orders are mirrored."""
     open_rows: tuple[OpenRow, ...] = ()
     """Of this key, where the ledger says that something is on its way."""
     session_usable: bool = True

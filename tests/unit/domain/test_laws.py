@@ -3,7 +3,6 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -14,6 +13,7 @@ from paceline.domain.errors import BrokerOutcomeUnknown, BrokerRejected
 from paceline.domain.ids import AccountId, BrokerOrderId
 from paceline.domain.order import BrokerStatus
 from tests.unit.domain.given import FOLLOWER, instrument, subscription
+from tests.unit.domain.histories import histories
 from tests.unit.domain.trading_world import (
     AtBroker,
     Books,
@@ -169,6 +169,4 @@ class Copying(RuleBasedStateMachine):
 
 
 TestLaws = Copying.TestCase
-TestLaws.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLaws.settings = histories(60)

@@ -13,12 +13,11 @@ from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, Sk
 from paceline.domain.copying.plan import plan, plan_chunk, rotated
 from paceline.domain.copying.tags import TAG_LENGTH, kind_of, tag_of
 from paceline.domain.copying.view import Copier, LeaderPosition, LeaderState
-from paceline.domain.errors import FailedPrecondition
 from paceline.domain.ids import Tag
 from paceline.domain.instrument import Exchange
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import CopyMode, ExecutionStyle, SizingMode
+from paceline.domain.subscription import ExecutionStyle, SizingMode
 from tests.unit.domain.given import (
     KEY,
     LEADER,
@@ -400,12 +399,6 @@ def test_a_chunk_is_planned_in_the_order_given() -> None:
     followers = [copier(name=name) for name in "abc"]
     decisions = plan_chunk(event(fill(1), offset=2), leader(), followers, market()).decisions
     assert [x.subscription_id for x in decisions] == ["a", "b", "c"]
-
-
-def test_copying_on_order_is_refused_and_never_guessed() -> None:
-    on_order = Copier(replace(subscription(), mode=CopyMode.ON_ORDER))
-    with pytest.raises(FailedPrecondition, match="ON_ORDER"):
-        plan(event(fill(1)), leader(), [on_order], market())
 
 
 def test_equity_sizes_by_the_ratio_of_equities() -> None:

@@ -4,18 +4,19 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from paceline.domain.copy_order import CopyCommand, CopyOrder, CopyStatus, Intent
-from paceline.domain.copying.changes import OpenRow
-from paceline.domain.copying.decision import Decision, Outcome
+from paceline.domain.copying.changes import OpenRow, commanded
+from paceline.domain.copying.decision import Decision, Outcome, SizingInputs
 from paceline.domain.copying.fold import Resized, Told, Withdrawn, fold_result
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.surplus import sell_surplus
-from paceline.domain.copying.view import Copier, LeaderState
+from paceline.domain.copying.view import Copier, LeaderState, fold_orders
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, BrokerOrderId, SubscriptionId, Tag
 from paceline.domain.instrument import Instrument
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry, fold
 from paceline.domain.order import BrokerStatus, Fill, OrderReport, Side
 from paceline.domain.order_states import TERMINAL
+from paceline.domain.position import PositionReport
 from paceline.domain.subscription import Subscription
 from tests.unit.domain.given import KEY, NOW, event, fill, market, report
 
@@ -56,6 +57,7 @@ class World:
         self.leaders = {s.leader: LeaderState(s.leader) for s in subscriptions}
         self.decisions: dict[str, Decision] = {}
         self.history: list[tuple[Event, LeaderState]] = []
+        self.sizings: dict[tuple[SubscriptionId, BrokerOrderId], SizingInputs] = {}
         self.counter = 0
 
     def count(self) -> int:
@@ -63,23 +65,42 @@ class World:
         return self.counter
 
     def leader_trades(self, account: AccountId, signed: Decimal) -> list[Decision]:
+        """One order that is filled at once, as a follower of fills sees it."""
         number = self.count()
-        happened = event(fill(signed, trade=f"t{number}", order=f"o{number}", account=account), offset=number)
-        before = self.leaders[account]
+        return self.leader_tells(fill(signed, trade=f"t{number}", order=f"o{number}", account=account))
+
+    def leader_tells(self, body: Fill | OrderReport) -> list[Decision]:
+        happened = event(body, offset=self.count())
+        before = self.leaders[body.account_id]
         self.history.append((happened, before))
-        self.leaders[account] = before.after(happened)
         decisions = self.planned(happened, before)
+        self.leaders[body.account_id] = replace(
+            before.after(happened), orders=fold_orders(before.orders, happened)
+        )
         for decision in decisions:
             self.commit(happened, decision)
         return decisions
 
     def planned(self, happened: Event, before: LeaderState) -> list[Decision]:
         copiers = [
-            replace(books.copier, ledger=books.ledger, open_rows=books.open_rows)
+            self._copier(books, happened)
             for books in self.books.values()
             if books.copier.subscription.leader == before.account_id
         ]
         return list(plan(happened, before, copiers, market(self.instrument)).decisions)
+
+    def _copier(self, books: Books, happened: Event) -> Copier:
+        name = books.copier.subscription.subscription_id
+        mine = {order: sizing for (owner, order), sizing in self.sizings.items() if owner == name}
+        body = happened.fact.body
+        order_id = None if isinstance(body, PositionReport) else body.order_id
+        return replace(
+            books.copier,
+            ledger=books.ledger,
+            open_rows=books.open_rows,
+            frozen=mine.get(order_id) if order_id else None,
+            frozen_of=mine,
+        )
 
     def commit(self, happened: Event, decision: Decision) -> None:
         """What storage does: unique on event and subscription, orders by tag, lines folded."""
@@ -88,6 +109,9 @@ class World:
         self.decisions[decision.decision_id] = decision
         books = self.books[decision.subscription_id]
         books.write(decision.entries)
+        body = happened.fact.body
+        if decision.sizing is not None and not isinstance(body, PositionReport):
+            self.sizings.setdefault((decision.subscription_id, body.order_id), decision.sizing)
         for order in decision.orders:
             assert order.tag not in books.orders
             books.orders[order.tag] = order
@@ -112,7 +136,10 @@ class World:
         books.orders[tag] = folded.order
         books.write(folded.lines)
         assert folded.ledger == books.ledger
-        if isinstance(told, Fill) and order.intent is Intent.ENTRY:
+        if folded.order.status in TERMINAL:
+            books.commands.pop(tag, None)
+        mirrors = order.leader_order_id is not None
+        if isinstance(told, Fill) and (order.intent is Intent.ENTRY or mirrors):
             self.correct(books, order, f"{tag}:{told.trade_id}")
 
     def correct(self, books: Books, order: CopyOrder, identity: str) -> None:
@@ -124,6 +151,7 @@ class World:
             reference=Decimal(100),
             allowance_bps=Decimal(100),
             now_ns=NOW,
+            leaving=commanded(books.open_rows, Intent.EXIT),
         )
         if correction is None:
             return
@@ -185,8 +213,8 @@ class World:
         command = books.commands.pop(order.tag, None)
         if command is not None and order.status in AtBroker and self.obeys(books, command):
             return
-        else:
-            self.broker_fills(books, order.tag, order.spec.quantity - order.filled)
+        order = books.orders[order.tag]
+        self.broker_fills(books, order.tag, order.spec.quantity - order.filled)
 
 
 def check_books(world: World, books: Books) -> None:
