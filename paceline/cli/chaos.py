@@ -4,6 +4,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
+import aiohttp
+import grpc
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -12,8 +14,10 @@ from paceline.cli.demo.control import ControlError
 from paceline.cli.ending import Ended, end_on_signals
 from paceline.cli.output import write_json
 from paceline.cli.processes import StackError
+from paceline.domain.errors import Unavailable
 
 _FAILED = 1
+_PROBLEMS = (StackError, ControlError, Unavailable, TimeoutError, grpc.RpcError, aiohttp.ClientError)
 
 EXAMPLES = (
     "paceline chaos --scope feed --seed 7 --minutes 3",
@@ -57,7 +61,7 @@ def chaos(
     end_on_signals()
     try:
         verdict = run_chaos(Options(chosen, seed, minutes, log), screen)
-    except (StackError, ControlError, TimeoutError) as problem:
+    except _PROBLEMS as problem:
         console.print(f"[red]{escape(str(problem))}[/red]")
         raise typer.Exit(_FAILED) from None
     except Ended as ended:
