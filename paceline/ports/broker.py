@@ -111,6 +111,11 @@ class Tick:
     broker_time_ns: int
     """0 where the broker did not say."""
     received_ns: int
+    """When it was last known to be the newest."""
+    quoted: bool = False
+    """Asked for, because the socket did not tell."""
+    stale: bool = False
+    """Older than it should be while its market is open."""
 
 
 class MalformedKind(StrEnum):

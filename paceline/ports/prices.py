@@ -10,7 +10,9 @@ from paceline.domain.ids import InstrumentId
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`source` says where it came from (`fyers_data`, `rest_quote`)."""
+    """`source` says where it came from (`fyers_data`, `rest_quote`), `received_ns` when it was last known to be
+    the newest: that is its age. A `stale` one is older than it should be while its market is open.
+    """
 
     last: Decimal
     broker_time_ns: int
@@ -18,6 +20,7 @@ class Price:
     source: str
     bid: Decimal | None = None
     ask: Decimal | None = None
+    stale: bool = False
 
 
 class Prices(Protocol):

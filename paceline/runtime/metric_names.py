@@ -137,6 +137,9 @@ STREAM_CONSUMERS = _gauge("paceline_stream_consumers", "Open consumers of a stre
 STREAM_LAG = _gauge(
     "paceline_stream_lag_events", "Events journaled and not yet taken by the slowest consumer.", "stream"
 )
+PRICES_STALE = _gauge(
+    "paceline_feed_prices_stale", "Watched instruments whose price is too old while their market is open."
+)
 TICKS = _counter("paceline_feed_ticks_total", "Price ticks received, before they are coalesced.", "broker")
 
 # Replicator

@@ -66,6 +66,7 @@ from paceline.runtime.relogin import LoginStores, Relogin, login_times
 from paceline.runtime.retry import Backoff
 from paceline.runtime.stores import hold
 from services.feed.bells import Bells
+from services.feed.board import PriceBoard
 from services.feed.clocks import BrokerClocks
 from services.feed.day_end import DayEnd, PositionBooks, Rules
 from services.feed.hub import Hub
@@ -76,7 +77,8 @@ from services.feed.master import MasterKeeper
 from services.feed.mornings import Mornings, morning_times
 from services.feed.notebook import Desk
 from services.feed.pins import PinHolder, PinWatch
-from services.feed.prices import PriceBoard, PriceSource, PriceStreams
+from services.feed.prices import PriceSource, PriceStreams
+from services.feed.quotes import price_watch
 from services.feed.retention import Clearing, Keeping
 from services.feed.roster import Roster
 from services.feed.servicer import FeedServicer
@@ -149,16 +151,9 @@ class Parts:
         self.market = MarketWatch(self.roster, self.shared, presence)
         self.keeper = JournalKeeper(journal, self.partitions, clock)
         self.clearing = _clearing(settings, database, self.partitions, clock)
-        self.board = PriceBoard()
-        self.prices = PriceSource(
-            self.board,
-            FyersTickStreams(fyers, egresses, clock),
-            self._asks_as,
-            RedisPrices(redis),
-            clock,
-            metrics,
-            lambda attempt: self.shared.backoff.wait_s(attempt, runtime.random),
-        )
+        streams = FyersTickStreams(fyers, egresses, clock)
+        self.prices = PriceSource(PriceBoard(), streams, self._asks_as, RedisPrices(redis), self.shared)
+        self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
         self.master = MasterKeeper(
             {Broker.FYERS: FyersSymbols(fyers, egresses)},
             PostgresInstruments(database),
@@ -329,6 +324,8 @@ def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
     runtime.spawn("mornings", parts.mornings.run())
     runtime.spawn("bells", parts.bells.run())
     runtime.spawn("prices", parts.prices.run())
+    runtime.spawn("price watch", parts.price_watch.judge())
+    runtime.spawn("quotes", parts.price_watch.stand_in())
     runtime.spawn("price keeper", parts.prices.save(_SAVE_PRICES_S))
     runtime.spawn("instrument master", parts.master.run())
 
@@ -338,7 +335,7 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
     server = grpc_server(runtime, map_error=map_domain_error)
     servicer = FeedServicer(
         EventStreams(parts.hub, parts.partitions, clock, runtime.draining, _encode),
-        PriceStreams(parts.board, clock, runtime.draining, settings.ticks_interval_ms),
+        PriceStreams(parts.prices.board, clock, runtime.draining, settings.ticks_interval_ms),
         parts.roster,
         parts.sessions,
         parts.login_desk,

@@ -1,8 +1,7 @@
 """Prices: the newest of each instrument, from one price socket, to whoever asked for it."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
@@ -13,87 +12,18 @@ from paceline.ports.broker import Credentials, Tick, TickConnection, TickStreams
 from paceline.ports.clock import Clock
 from paceline.ports.prices import Price, Prices
 from paceline.runtime.metric_names import TICKS
-from paceline.runtime.metrics import Metrics
 from paceline.runtime.together import attended, patiently
+from services.feed.board import PriceBoard, Watcher
+from services.feed.shared import Shared
 
 _log = structlog.get_logger(__name__)
 
 _SOURCE = "fyers_data"
+_QUOTES = "rest_quote"
 _LOOK_S = 0.25
 _HEARTBEAT_S = 2.0
 _INTERVAL_MAX_MS = 10_000
 _STEADY_NS = 60_000_000_000
-
-
-class Watcher:
-    """One consumer: what it wants, and what of that changed since it last asked."""
-
-    def __init__(self) -> None:
-        self.wants: set[InstrumentId] = set()
-        self.fresh: dict[InstrumentId, Tick] = {}
-        self.unknown: set[InstrumentId] = set()
-        self.everything = False
-        self.news = asyncio.Event()
-
-    def tell(self, tick: Tick) -> None:
-        if self.everything or tick.instrument_id in self.wants:
-            self.fresh[tick.instrument_id] = tick
-            self.news.set()
-
-
-class PriceBoard:
-    """The newest tick of each instrument, and who watches."""
-
-    def __init__(self) -> None:
-        self.newest: dict[InstrumentId, Tick] = {}
-        self.unsaved: dict[InstrumentId, Tick] = {}
-        self.unknown: set[InstrumentId] = set()
-        self.demand_changed = asyncio.Event()
-        self._watchers: set[Watcher] = set()
-        self._demand: Counter[InstrumentId] = Counter()
-
-    def open(self) -> Watcher:
-        watcher = Watcher()
-        self._watchers.add(watcher)
-        return watcher
-
-    def close(self, watcher: Watcher) -> None:
-        self._watchers.discard(watcher)
-        self.change(watcher, (), tuple(watcher.wants))
-
-    def change(self, watcher: Watcher, more: Iterable[InstrumentId], less: Iterable[InstrumentId]) -> None:
-        """What is new to the watcher comes at once, when it is known."""
-        for instrument in set(more) - watcher.wants:
-            watcher.wants.add(instrument)
-            self._demand[instrument] += 1
-            if instrument in self.newest:
-                watcher.tell(self.newest[instrument])
-            if instrument in self.unknown:
-                watcher.unknown.add(instrument)
-        for instrument in set(less) & watcher.wants:
-            watcher.wants.discard(instrument)
-            self._demand[instrument] -= 1
-        self.demand_changed.set()
-
-    def wanted(self) -> frozenset[InstrumentId]:
-        return frozenset(each for each, count in self._demand.items() if count > 0)
-
-    def put(self, ticks: Iterable[Tick]) -> None:
-        for tick in ticks:
-            self.unknown.discard(tick.instrument_id)
-            self.newest[tick.instrument_id] = tick
-            self.unsaved[tick.instrument_id] = tick
-            for watcher in self._watchers:
-                watcher.tell(tick)
-
-    def refuse(self, unknown: Iterable[InstrumentId]) -> None:
-        """The broker does not know these."""
-        for instrument in unknown:
-            self.unknown.add(instrument)
-            for watcher in self._watchers:
-                if instrument in watcher.wants:
-                    watcher.unknown.add(instrument)
-                    watcher.news.set()
 
 
 class PriceSource:
@@ -105,23 +35,27 @@ class PriceSource:
         streams: TickStreams,
         credentials: Callable[[], Credentials | None],
         prices: Prices,
-        clock: Clock,
-        metrics: Metrics,
-        backoff: Callable[[int], float],
+        shared: Shared,
     ) -> None:
-        self._board = board
+        self.board = board
+        self.asks_as = credentials
+        self.shared = shared
         self._streams = streams
-        self._credentials = credentials
         self._prices = prices
-        self._clock = clock
-        self._metrics = metrics
-        self._backoff = backoff
+        self._clock = shared.desk.clock
+        self._metrics = shared.desk.metrics
+        self._connection: TickConnection | None = None
+
+    @property
+    def heard_ns(self) -> int:
+        """When the socket last said anything; 0 while there is none."""
+        return self._connection.last_frame_ns if self._connection is not None else 0
 
     async def run(self) -> None:
         """Until cancelled; without a live session there is nobody to ask as."""
         attempt = 0
         while True:
-            credentials = self._credentials() if self._board.wanted() else None
+            credentials = self.asks_as() if self.board.wanted() else None
             if credentials is None:
                 await self._clock.sleep(_LOOK_S)
                 continue
@@ -130,7 +64,7 @@ class PriceSource:
                 await self._watch(credentials)
             except (Unavailable, BrokerError) as problem:
                 attempt = 1 if self._clock.monotonic_ns() - began > _STEADY_NS else attempt + 1
-                pause_s = self._backoff(attempt)
+                pause_s = self.shared.backoff.wait_s(attempt, self.shared.random)
                 _log.info("prices.lost", problem=str(problem), again_in_s=pause_s)
                 await self._clock.sleep(pause_s)
             else:
@@ -140,41 +74,45 @@ class PriceSource:
         """Write the newest prices for others, coalesced, until cancelled."""
         while True:
             await self._clock.sleep(interval_s)
-            unsaved, self._board.unsaved = self._board.unsaved, {}
+            unsaved, self.board.unsaved = self.board.unsaved, {}
             if not unsaved:
                 continue
             try:
                 await self._prices.put({each: _price(tick) for each, tick in unsaved.items()})
             except Unavailable as problem:
                 _log.warning("prices.unsaved", problem=str(problem))
-                self._board.unsaved = unsaved | self._board.unsaved
+                self.board.unsaved = unsaved | self.board.unsaved
 
     async def _watch(self, credentials: Credentials) -> None:
         """Returns when nobody wants anything any more."""
         async with await self._streams.connect(credentials) as connection:
-            await attended(self._subscribe(connection), self._read(connection))
+            try:
+                await attended(self._subscribe(connection), self._read(connection))
+            finally:
+                self._connection = None
 
     async def _read(self, connection: TickConnection) -> None:
         count = self._metrics.counter(TICKS).labels(_SOURCE)
         async for ticks in connection:
             count.inc(len(ticks))
-            self._board.put(ticks)
+            self.board.put(ticks)
         raise Unavailable("the price socket ended")
 
     async def _subscribe(self, connection: TickConnection) -> None:
         """Keep the socket to what is wanted."""
         watched: frozenset[InstrumentId] = frozenset()
         while True:
-            self._board.demand_changed.clear()
-            wanted = self._board.wanted()
+            self.board.demand_changed.clear()
+            wanted = self.board.wanted()
             if not wanted:
                 return
             if wanted - watched:
-                self._board.refuse(await connection.subscribe(wanted - watched))
+                self.board.refuse(await connection.subscribe(wanted - watched))
             if watched - wanted:
                 await connection.unsubscribe(watched - wanted)
             watched = wanted
-            await self._board.demand_changed.wait()
+            self._connection = connection
+            await self.board.demand_changed.wait()
 
 
 class PriceStreams:
@@ -241,9 +179,11 @@ def tick_to_wire(tick: Tick) -> feed_pb2.Tick:
         last=int(tick.price.scaleb(scale)),
         exchange_time_ns=tick.broker_time_ns,
         received_ns=tick.received_ns,
-        source=feed_pb2.PRICE_SOURCE_SOCKET,
+        source=feed_pb2.PRICE_SOURCE_QUOTE if tick.quoted else feed_pb2.PRICE_SOURCE_SOCKET,
+        stale=tick.stale,
     )
 
 
 def _price(tick: Tick) -> Price:
-    return Price(tick.price, tick.broker_time_ns, tick.received_ns, _SOURCE)
+    source = _QUOTES if tick.quoted else _SOURCE
+    return Price(tick.price, tick.broker_time_ns, tick.received_ns, source, stale=tick.stale)

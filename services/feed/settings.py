@@ -101,6 +101,24 @@ class Settings(BrokerSettings):
     roll_call_min: int = setting(
         default=20, minimum=1, maximum=1_440, about="how long before an opening it is said who is not ready"
     )
+    ticks_silent_ms: int = setting(
+        default=20_000,
+        minimum=100,
+        maximum=3_600_000,
+        about="a data socket that says nothing for so long while a market is open: quotes stand in for it",
+    )
+    ticks_stale_ms: int = setting(
+        default=15_000,
+        minimum=100,
+        maximum=3_600_000,
+        about="a price that nothing confirmed for so long while its market is open is marked stale",
+    )
+    quotes_interval_ms: int = setting(
+        default=2_000,
+        minimum=100,
+        maximum=3_600_000,
+        about="while quotes stand in, one call of up to 50 symbols in so long",
+    )
     ticks_interval_ms: int = setting(
         default=50, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"
     )

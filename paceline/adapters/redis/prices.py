@@ -11,7 +11,7 @@ from paceline.adapters.redis.scripts import Script
 from paceline.domain.ids import InstrumentId
 from paceline.ports.prices import Price
 
-_FIELDS = ("last", "bid", "ask", "broker_time_ns", "received_ns", "source")
+_FIELDS = ("last", "bid", "ask", "broker_time_ns", "received_ns", "source", "stale")
 
 
 class RedisPrices:
@@ -44,11 +44,12 @@ def _values(price: Price) -> list[object]:
         price.broker_time_ns,
         price.received_ns,
         price.source,
+        int(price.stale),
     ]
 
 
 def _price(values: list[str]) -> Price:
-    last, bid, ask, broker_time_ns, received_ns, source = values
+    last, bid, ask, broker_time_ns, received_ns, source, stale = values
     return Price(
         last=Decimal(last),
         broker_time_ns=int(broker_time_ns),
@@ -56,4 +57,5 @@ def _price(values: list[str]) -> Price:
         source=source,
         bid=Decimal(bid) if bid else None,
         ask=Decimal(ask) if ask else None,
+        stale=stale == "1",
     )

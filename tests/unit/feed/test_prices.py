@@ -14,7 +14,8 @@ from paceline.domain.ids import InstrumentId
 from paceline.ports.broker import Credentials, Tick
 from paceline.ports.prices import Price
 from paceline.runtime.metric_names import TICKS
-from services.feed.prices import PriceBoard, PriceSource, PriceStreams, Watcher
+from services.feed.board import PriceBoard, Watcher
+from services.feed.prices import PriceSource, PriceStreams
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import LEADER
 from tests.unit.feed.house import House, at_work
@@ -35,6 +36,7 @@ class FakeTicks:
     failure: Exception | None = None
     dials: int = 0
     closed: int = 0
+    last_frame_ns: int = 0
 
     async def connect(self, _credentials: Credentials) -> Self:
         self.dials += 1
@@ -93,9 +95,7 @@ class Market:
             stand_in,
             lambda: self.credentials,
             self.prices,  # type: ignore[arg-type]
-            house.clock,
-            house.metrics,
-            float,
+            house.shared,
         )
 
     async def pass_(self, seconds: float) -> None:
