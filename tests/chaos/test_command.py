@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chaos import run
+from chaos.scopes import SCOPES
 from chaos.show import Screen
 from chaos.verdict import Break, Done, Findings, Ill, Verdict
 from paceline.cli import chaos as command
@@ -48,3 +49,7 @@ def test_a_stack_that_does_not_start_is_said_in_a_line(monkeypatch: pytest.Monke
     result = CliRunner().invoke(app, ["chaos"])
     assert result.exit_code == 1
     assert "feed ended with code 1" in result.stderr
+
+
+def test_every_scope_can_be_named() -> None:
+    assert {each.value for each in command.ScopeName} == set(SCOPES)
