@@ -1,9 +1,10 @@
 """The feed as a process: the only place that names its concrete parts."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import time, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -42,8 +43,7 @@ from paceline.adapters.week_files import WeekFiles
 from paceline.adapters.wire.events import event_to_wire
 from paceline.api.v1 import event_pb2, feed_pb2, feed_pb2_grpc
 from paceline.domain.account import Broker, SessionState
-from paceline.domain.calendar import Calendar, always_open
-from paceline.domain.day_end import trading_days
+from paceline.domain.calendar import always_open
 from paceline.domain.errors import BrokerAuthFailed
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Partition
@@ -68,7 +68,8 @@ from paceline.runtime.stores import hold
 from services.feed.bells import Bells
 from services.feed.board import PriceBoard
 from services.feed.clocks import BrokerClocks
-from services.feed.day_end import DayEnd, PositionBooks, Rules
+from services.feed.day_end import PositionBooks
+from services.feed.housekeeping import Housekeeping, Premises, Records
 from services.feed.hub import Hub
 from services.feed.journaler import Journaler
 from services.feed.letters import LetterBox
@@ -79,7 +80,6 @@ from services.feed.notebook import Desk
 from services.feed.pins import PinHolder, PinWatch
 from services.feed.prices import PriceSource, PriceStreams
 from services.feed.quotes import price_watch
-from services.feed.retention import Clearing, Keeping
 from services.feed.roster import Roster
 from services.feed.servicer import FeedServicer
 from services.feed.settings import Settings
@@ -87,8 +87,6 @@ from services.feed.shared import Door, Shared
 from services.feed.streaming import EventStreams
 from services.feed.tenure import Tenures
 from services.feed.tidings import Tidings
-from services.feed.trades import TradeKeeper
-from services.feed.upkeep import JournalKeeper
 from services.feed.vitals import MarketWatch, Vitals
 
 SERVICE = "feed"
@@ -144,24 +142,17 @@ class Parts:
         self.vitals = Vitals(self.roster, self.hub, presence, self.sessions, self.credentials, clock, metrics)
         hours = settings.market_hours
         calendar = always_open() if hours is MarketHours.ALWAYS_OPEN else india()
-        self.trades = _trades(settings, database, self.partitions, clock)
-        self.day_end = _day_end(database, self, calendar, settings, clock)
+        books = PositionBooks(self.roster, self.shared)
+        premises = Premises(self.partitions, self.tenures.of, books, self.journaler.drained)
+        records = _records(database, settings.journal_archive_dir)
+        self.house = Housekeeping(records, premises, settings, calendar, clock)
         self.mornings = Mornings(self.roster, self.shared, calendar, morning_times(settings))
         self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
-        self.keeper = JournalKeeper(journal, self.partitions, clock)
-        self.clearing = _clearing(settings, database, self.partitions, clock)
         streams = FyersTickStreams(fyers, egresses, clock)
         self.prices = PriceSource(PriceBoard(), streams, self._asks_as, RedisPrices(redis), self.shared)
         self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
-        self.master = MasterKeeper(
-            {Broker.FYERS: FyersSymbols(fyers, egresses)},
-            PostgresInstruments(database),
-            self.partitions,
-            clock,
-            runtime.readiness,
-            _INDIA,
-        )
+        self.master = _master(runtime, database, self.partitions, FyersSymbols(fyers, egresses))
 
     def _shared(self, runtime: Runtime[Settings], database: Database, budget: Budget) -> Shared:
         settings = runtime.settings
@@ -240,12 +231,6 @@ class Parts:
             self.journaler.look_again(partition)
         await self.roster.reread()
 
-    async def settled(self, partitions: Iterable[Partition]) -> None:
-        """What was found out of these is journaled, and those held here are folded into trades."""
-        wanted = frozenset(partitions)
-        await self.journaler.drained(wanted)
-        await self.trades.advance(wanted & self.partitions.held())
-
     def _lost(self, account_id: AccountId) -> None:
         self.pins.doubt()
         self.roster.drop(account_id)
@@ -313,10 +298,8 @@ def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
     runtime.on_stop("dead letters", parts.letters.flush)
     runtime.spawn("dead letter box", parts.letters.run())
     runtime.spawn("journal", parts.journaler.run())
-    runtime.spawn("journal upkeep", parts.keeper.run())
-    runtime.spawn("journal clearing", parts.clearing.run())
-    runtime.spawn("trades", parts.trades.run())
-    runtime.spawn("day end", parts.day_end.run())
+    for name, work in parts.house.works().items():
+        runtime.spawn(name, work)
     runtime.spawn("roster", parts.roster.run())
     runtime.spawn("notices", listener.run())
     runtime.spawn("vitals", parts.vitals.run())
@@ -374,46 +357,28 @@ def _pins(runtime: Runtime[Settings], database: Database, parts: Parts) -> PinWa
     )
 
 
-def _clearing(settings: Settings, database: Database, partitions: Partitions, clock: Clock) -> Clearing:
-    directory = settings.journal_archive_dir
-    return Clearing(
-        PostgresRetention(database),
-        WeekFiles(directory) if directory else None,
-        partitions,
-        clock,
-        Keeping(
-            events_days=settings.events_kept_days,
-            names_days=settings.event_names_kept_days,
-            dead_letters_days=settings.dead_letters_kept_days,
-            unarchived_go=settings.journal_drop_unarchived,
-        ),
-    )
-
-
-def _trades(settings: Settings, database: Database, partitions: Partitions, clock: Clock) -> TradeKeeper:
-    return TradeKeeper(
-        PostgresJournal(database),
-        PostgresPositionFacts(database),
-        PostgresTrades(database),
+def _master(
+    runtime: Runtime[Settings], database: Database, partitions: Partitions, symbols: FyersSymbols
+) -> MasterKeeper:
+    return MasterKeeper(
+        {Broker.FYERS: symbols},
         PostgresInstruments(database),
         partitions,
-        clock,
-        settings.trades_interval_s,
+        runtime.clock,
+        runtime.readiness,
+        _INDIA,
     )
 
 
-def _day_end(
-    database: Database, parts: Parts, calendar: Calendar, settings: Settings, clock: Clock
-) -> DayEnd:
-    at = time.fromisoformat(settings.day_end_at)
-    return DayEnd(
+def _records(database: Database, archive: Path | None) -> Records:
+    return Records(
+        PostgresJournal(database),
+        PostgresPositionFacts(database),
+        PostgresInstruments(database),
+        PostgresTrades(database),
         PostgresDayEnds(database),
-        PositionBooks(parts.roster, parts.shared),
-        parts.partitions,
-        parts.tenures.of,
-        parts.settled,
-        clock,
-        Rules(at, trading_days(calendar), settings.day_end_settle_s),
+        PostgresRetention(database),
+        WeekFiles(archive) if archive else None,
     )
 
 

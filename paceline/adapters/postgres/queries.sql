@@ -148,8 +148,9 @@ WHERE e.journaled_on >= $1::date AND e.journaled_on < $1::date + 7 AND (e.partit
 ORDER BY e.partition, e.event_offset LIMIT $4
 
 -- name: retention_patience
--- Whoever appends queues behind us while we wait for the table: better to try again another time.
-SET LOCAL lock_timeout = '1s'
+-- Whoever appends queues behind us while we wait for the table: better to try again another time. A vacuum that
+-- is at it gives way after `deadlock_timeout`, one second.
+SET LOCAL lock_timeout = '2s'
 
 -- name: retention_drop_week
 -- One week goes, and readers behind it will be told so.
