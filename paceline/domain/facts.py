@@ -22,7 +22,7 @@ def order_identity(report: OrderReport, revision: int) -> EventIdentity:
 
     An order may come back to an earlier state within one second of the broker's clock: that is news again.
     """
-    said = "\x1f".join(_word(value) for value in (*material(report), report.broker_time_ns))
+    said = "\x1f".join(map(_word, (*material(report), report.broker_time_ns)))
     return EventIdentity(f"{_order_name(report)}:state:{revision}:{_digest(said)}")
 
 

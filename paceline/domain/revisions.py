@@ -67,16 +67,32 @@ def _progress(last: OrderReport, report: OrderReport) -> tuple[bool, bool]:
 
 def confirmed(last: OrderReport, report: OrderReport) -> OrderReport:
     """The same state told again: what was missing is filled in, the later time stands."""
-    return replace(_named(report, last), broker_time_ns=max(last.broker_time_ns, report.broker_time_ns))
+    return told_at(_named(report, last), max(last.broker_time_ns, report.broker_time_ns))
 
 
 def merged(last: OrderReport, report: OrderReport) -> OrderReport:
     """The later report, with what never goes back; a source that leaves a name out does not take it back."""
     ended = last.status if last.status.terminal and not report.status.terminal else report.status
-    return replace(_named(last, report), filled=max(last.filled, report.filled), status=ended)
+    newest = _named(last, report)
+    if ended is newest.status and newest.filled >= last.filled:
+        return newest
+    return replace(newest, filled=max(last.filled, report.filled), status=ended)
+
+
+def told_at(report: OrderReport, broker_time_ns: int) -> OrderReport:
+    """The same under another time; copying is what a busy session spends most on."""
+    if report.broker_time_ns == broker_time_ns:
+        return report
+    return replace(report, broker_time_ns=broker_time_ns)
 
 
 def _named(last: OrderReport, report: OrderReport) -> OrderReport:
+    if (
+        (report.tag or not last.tag)
+        and (report.parent_id or not last.parent_id)
+        and (report.exchange_order_id or not last.exchange_order_id)
+    ):
+        return report
     return replace(
         report,
         tag=report.tag or last.tag,

@@ -25,7 +25,7 @@ from paceline.domain.instrument import Exchange, InstrumentKey, Segment
 from paceline.domain.money import ZERO
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.position import PositionReport
-from paceline.domain.revisions import LATE_MAX_NS, Verdict, confirmed, judge, merged
+from paceline.domain.revisions import LATE_MAX_NS, Verdict, confirmed, judge, merged, told_at
 from paceline.domain.succession import in_order
 
 _ANSWERS_ENOUGH = 2
@@ -292,7 +292,7 @@ class Tracker:
     def _news(self, known: _Known, report: OrderReport, telling: "_Telling") -> Observation:
         newest = report if known.report is None else merged(known.report, report)
         at_ns = newest.broker_time_ns if known.report is None else known.report.broker_time_ns
-        known.report = replace(newest, broker_time_ns=max(at_ns, newest.broker_time_ns))
+        known.report = told_at(newest, max(at_ns, newest.broker_time_ns))
         known.revision += 1
         known.settle(telling.asked_ns if telling.read else None)
         fact = Fact(

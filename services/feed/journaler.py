@@ -1,7 +1,7 @@
 """Writes what sessions found out: one commit for whatever waits, then everyone is told."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
@@ -168,8 +168,9 @@ class Journaler:
             if answer.known:
                 self._behind.add(batch.partition)
         self._behind |= self._hub.publish(published)
-        for event in published:
-            self._journaled.labels(event.fact.kind.value, str(event.fact.recovered).lower()).inc()
+        kinds = Counter((event.fact.kind, event.fact.recovered) for event in published)
+        for (kind, recovered), count in kinds.items():
+            self._journaled.labels(kind.value, str(recovered).lower()).inc(count)
 
     async def _catch_up(self) -> None:
         """What was journaled without our seeing the answer, or past us, is read back and shown."""

@@ -4,11 +4,12 @@ value.
 
 import dataclasses
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -16,9 +17,14 @@ T = TypeVar("T")
 Converter = Callable[[Any], Any]
 
 
+_KNOWN: dict[type, Converter] = {}
+_PLAIN = frozenset({str, int, bool, float, type(None), dict})
+
+
 def to_json(value: object) -> Any:
     """What `from_json` of the same type reads back unchanged."""
-    return _writer(cast(Hashable, type(value)))(value)
+    kind = type(value)
+    return value if kind in _PLAIN else (_KNOWN.get(kind) or _known(kind))(value)
 
 
 def from_json(kind: type[T], document: Any) -> T:
@@ -26,17 +32,33 @@ def from_json(kind: type[T], document: Any) -> T:
     return cast(T, _reader(cast(Hashable, kind))(document))
 
 
-@cache
+def _known(kind: type) -> Converter:
+    write = _KNOWN[kind] = _writer(kind)
+    return write
+
+
 def _writer(kind: Any) -> Converter:
-    if kind in (str, int, bool, float, type(None), dict):
-        return _same
     if dataclasses.is_dataclass(kind):
-        names = tuple(field.name for field in dataclasses.fields(kind))
-        return lambda value: {name: to_json(getattr(value, name)) for name in names}
+        return _record_writer(tuple(field.name for field in dataclasses.fields(kind)))
     for base, write in _WRITERS.items():
         if issubclass(kind, base):
             return write
     raise TypeError(f"{kind.__name__} has no form in JSON")
+
+
+def _record_writer(names: Sequence[str]) -> Converter:
+    """Written for every event of every session: one look at all fields, and none at what is plain."""
+    if len(names) <= 1:  # of one name `attrgetter` makes no tuple
+        return lambda value: {name: to_json(getattr(value, name)) for name in names}
+    fields = attrgetter(*names)
+
+    def write(value: object) -> dict[str, Any]:
+        return {
+            name: each if type(each) in _PLAIN else to_json(each)
+            for name, each in zip(names, fields(value), strict=True)
+        }
+
+    return write
 
 
 def _same(value: Any) -> Any:

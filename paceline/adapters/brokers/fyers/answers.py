@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias
 
 Json: TypeAlias = Any
@@ -13,7 +14,9 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+_fraction: Final = lru_cache(maxsize=16_384)(Decimal)
+"""A day knows few prices, and every frame of an order tells the same ones again."""
+_DECODER: Final = json.JSONDecoder(parse_float=_fraction, parse_constant=_refuse)
 
 
 class UnreadableError(ValueError):

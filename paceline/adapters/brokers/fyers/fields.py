@@ -18,6 +18,7 @@ _NS: Final = 1_000_000_000
 _EPOCH: Final = re.compile(r"[0-9]{9,10}")
 _YEAR_2100_S: Final = 4_102_444_800
 _LARGEST: Final = 15
+_INT_MAX: Final = 10 ** (_LARGEST + 1)
 _TEXT_MAX: Final = 200
 _DECIMALS: Final = 8
 _NOISE: Final = Decimal(1).scaleb(-_DECIMALS)
@@ -88,6 +89,9 @@ def optional_decimal(row: JsonObject, name: str) -> Decimal | None:
 
 def quantity(row: JsonObject, name: str) -> Decimal:
     """A whole number of units, not below zero."""
+    said = row.get(name)
+    if type(said) is int and 0 <= said < _INT_MAX:
+        return Decimal(said)
     value = decimal(row, name)
     if value < 0 or value != value.to_integral_value():
         raise bad(name, value)
@@ -151,6 +155,8 @@ def _clock_ns(name: str, value: str) -> int:
 
 
 def _to_decimal(name: str, value: object) -> Decimal:
+    if type(value) is int and -_INT_MAX < value < _INT_MAX:
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         raise bad(name, value)
     try:
