@@ -9,7 +9,8 @@ from paceline.ports.broker import Tokens
 from paceline.ports.sessions import SessionId
 from services.feed.login import LoginDesk
 from tests.unit.domain.given import FOLLOWER, LEADER
-from tests.unit.feed.house import SEAL, House, an_account
+from tests.unit.feed.house import House, an_account
+from tests.unit.feed.stores import SEAL
 
 CODE = Secret("the-code")
 
