@@ -24,6 +24,15 @@ LedgerKey = tuple[SubscriptionId, InstrumentKey]
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Where an account's position in one key stands now."""
+
+    account_id: AccountId
+    key: InstrumentKey
+    position: LeaderPosition
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A part of a plan, small enough to be committed and dispatched while the next is planned."""
 
@@ -39,6 +48,8 @@ class Chunk:
     """Set on the last chunk (or the only one, which may be empty): the event is done with."""
     seen: Mapping[LedgerKey, Ledger] = field(default_factory=dict)
     """The ledgers the decisions were made on: a decision whose ledger has moved since is not written."""
+    passed: tuple[Moved, ...] = ()
+    """What earlier events that nobody copies left, to be stored when the offset moves past them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +65,7 @@ class Committed:
     """As they are now, of every key that this chunk moved or found moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """Where an account's position in one key stands now."""
-
-    account_id: AccountId
-    key: InstrumentKey
-    position: LeaderPosition
+NOTHING = Committed((), (), frozenset(), {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from paceline.domain.copying.decision import Decision
 from paceline.domain.copying.plan import plan_chunk, rotated
-from paceline.domain.copying.view import LeaderState, Market
+from paceline.domain.copying.view import Copier, LeaderState, Market
 from paceline.domain.errors import Unavailable
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, Epoch, Offset, Partition
@@ -35,6 +35,10 @@ from services.replicator.views import Views
 
 CONSUMER = "replicator"
 _REDECIDE_MAX = 20
+_FIRST_FOLLOWERS = 8
+"""Served before anyone else is thought of."""
+_AT_ONCE = 25
+"""Followers decided for without a pause."""
 _SETTLE_S = 0.25
 
 _log = structlog.get_logger(__name__)
@@ -172,30 +176,47 @@ class Replicator:
         subscriptions: Sequence[Subscription],
         epoch: Epoch,
     ) -> None:
-        """Chunks side by side, each dispatched once committed; the offset moves after the last."""
+        """The first chunk alone and small, so that an order leaves at once; the others side by side."""
         began = self._clock.monotonic_ns()
         leader = await self._views.leader(before, fill, subscriptions)
         market = await self._views.market(fill, subscriptions)
         with self._span(event, len(subscriptions)) as span:
             traced = replace(event, traceparent=traceparent_of(span) or event.traceparent)
             work = _Work(traced, fill, leader, market, epoch)
-            served = rotated(subscriptions, event.offset)
-            size = self._chunk_followers
-            starts = range(0, len(served), size)
-            await together(self._chunk(work, served[start : start + size]) for start in starts)
-            await self.settle([event.partition])
-            done = Chunk(event.partition, epoch, event, (), before.after(event), move_offset=True)
-            await self._plans.commit_chunk(done)
+            first, *others = self._chunks(rotated(subscriptions, event.offset))
+            await self._chunk(work, first)
+            await together(self._chunk(work, each) for each in others)
+            await self._close(event, before.after(event), epoch)
         self._metrics.counter(PLANS).labels(event.fact.kind.value).inc()
         self._metrics.histogram(PLAN_SECONDS).observe((self._clock.monotonic_ns() - began) / 1e9)
+
+    def _chunks(self, served: Sequence[Subscription]) -> list[Sequence[Subscription]]:
+        size = self._chunk_followers
+        first = min(size, _FIRST_FOLLOWERS)
+        starts = range(first, len(served), size)
+        return [served[:first], *(served[start : start + size] for start in starts)]
+
+    async def _close(self, event: Event, after: LeaderState, epoch: Epoch) -> None:
+        """The offset moves past the event and all that was passed over before it."""
+        async with self._passing:
+            passed = self._passed.pop(event.partition, None)
+        positions = tuple(passed.positions.values()) if passed and passed.epoch == epoch else ()
+        try:
+            await self._plans.commit_chunk(
+                Chunk(event.partition, epoch, event, (), after, move_offset=True, passed=positions)
+            )
+        except BaseException:
+            if passed is not None:
+                self._passed[event.partition] = passed.followed_by(self._passed.get(event.partition))
+            raise
 
     async def _chunk(self, work: "_Work", subscriptions: Sequence[Subscription]) -> None:
         """Decide and commit; what was decided on a ledger that has moved since is decided again."""
         async with self._room:
             copiers, seen = await self._views.copiers(subscriptions, work.fill)
             for _ in range(_REDECIDE_MAX):
-                plan = plan_chunk(work.event, work.leader, copiers, work.market)
-                committed = await self._commit(work, plan.decisions, seen)
+                decisions = await self._decide(work, copiers)
+                committed = await self._commit(work, decisions, seen)
                 self._dispatcher.dispatch(
                     [order for decision in committed.inserted for order in decision.orders],
                     work.event.traceparent,
@@ -206,6 +227,16 @@ class Replicator:
                 again = [each for each in subscriptions if each.subscription_id in committed.outdated]
                 copiers, seen = await self._views.with_ledgers(again, work.fill, committed.ledgers)
             raise Unavailable(f"the ledgers of {work.event.fact.identity} never hold still")
+
+    async def _decide(self, work: "_Work", copiers: Sequence[Copier]) -> tuple[Decision, ...]:
+        """A few at a time: whatever else waits for the loop goes in between."""
+        decisions: list[Decision] = []
+        for start in range(0, len(copiers), _AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            few = copiers[start : start + _AT_ONCE]
+            decisions += plan_chunk(work.event, work.leader, few, work.market).decisions
+        return tuple(decisions)
 
     async def _commit(
         self, work: "_Work", decisions: tuple[Decision, ...], seen: Mapping[LedgerKey, Ledger]

@@ -34,23 +34,23 @@ async def append_lines(transaction: Transaction, lines: Sequence[LedgerEntry]) -
     ]
     if len({row[:6] for row in rows}) != len(rows):
         raise Invalid("entries", "one line per subscription, key, cause, kind and intent")
-    return _ledgers(await transaction.fetch(_APPLY, *columns(rows, 8)))
+    return ledgers_of(await transaction.fetch(_APPLY, *columns(rows, 8)))
 
 
 async def lock_ledgers(transaction: Transaction, keys: Iterable[LedgerKey]) -> dict[LedgerKey, Ledger]:
     """As they stand, until this transaction ends; what was never traded is missing."""
     rows = [(subscription, *key_columns(key)) for subscription, key in keys]
-    return _ledgers(await transaction.fetch(_LOCK, *columns(rows, 3)))
+    return ledgers_of(await transaction.fetch(_LOCK, *columns(rows, 3)))
 
 
 async def load_ledgers(
     database: Database, subscriptions: Iterable[SubscriptionId], key: InstrumentKey | None
 ) -> Mapping[LedgerKey, Ledger]:
     instrument, product = key_columns(key) if key else (None, None)
-    return _ledgers(await database.fetch(_LOAD, list(subscriptions), instrument, product))
+    return ledgers_of(await database.fetch(_LOAD, list(subscriptions), instrument, product))
 
 
-def _ledgers(rows: Iterable[Row]) -> dict[LedgerKey, Ledger]:
+def ledgers_of(rows: Iterable[Row]) -> dict[LedgerKey, Ledger]:
     return {(SubscriptionId(row["subscription_id"]), key_of(row)): ledger_of(row) for row in rows}
 
 

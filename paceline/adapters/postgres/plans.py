@@ -8,12 +8,12 @@ from paceline.adapters.postgres.copy_commands import insert_commands
 from paceline.adapters.postgres.copy_rows import ORDER_WIDTH, key_columns, key_of, order_columns, order_of
 from paceline.adapters.postgres.database import Database, Transaction, columns
 from paceline.adapters.postgres.decisions import DECISION_WIDTH, decision_columns, decision_of, sizing_of
-from paceline.adapters.postgres.fencing import require_owner, stale_partitions
-from paceline.adapters.postgres.ledgers import append_lines, load_ledgers, lock_ledgers
+from paceline.adapters.postgres.fencing import not_owner, stale_partitions
+from paceline.adapters.postgres.ledgers import append_lines, ledgers_of, load_ledgers
 from paceline.adapters.postgres.offsets import move_offsets
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.copy_order import CopyOrder
-from paceline.domain.copying.decision import Decision, Outcome, SizingInputs
+from paceline.domain.copying.decision import Decision, SizingInputs
 from paceline.domain.copying.view import LeaderPosition, LeaderState
 from paceline.domain.errors import Conflict
 from paceline.domain.ids import (
@@ -28,16 +28,15 @@ from paceline.domain.ids import (
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import Ledger
 from paceline.domain.position import PositionReport
-from paceline.ports.plans import Chunk, Committed, LedgerKey, Passage
+from paceline.ports.plans import NOTHING, Chunk, Committed, LedgerKey, Moved, Passage
 
 CONSUMER = "replicator"
 
-_PLAN = sql("plan_upsert")
+_LOCK = sql("chunk_lock")
 _DECIDE = sql("decision_insert")
 _STANDING = sql("decision_standing")
-_FREEZE = sql("sizing_freeze")
 _FROZEN = sql("sizing_frozen")
-_SAVE_STATE = sql("leader_state_save")
+_CLOSE = sql("plan_close")
 _SAVE_STATES = sql("leader_states_save")
 _LOAD_STATES = sql("leader_state_load")
 _INSERT_ORDERS = sql("copy_order_insert")
@@ -50,14 +49,18 @@ class PostgresPlans:
         self._database = database
 
     async def commit_chunk(self, chunk: Chunk) -> Committed:
+        if not chunk.decisions:
+            if chunk.move_offset:
+                await _close(self._database, chunk)
+            return NOTHING
         async with self._database.transaction() as transaction:
-            await require_owner(transaction, CONSUMER, chunk.partition, chunk.epoch)
-            moved = await _moved_since(transaction, chunk.seen)
+            moved = await _moved_since(transaction, chunk)
             inserted = await _decide(transaction, chunk, moved.keys())
             standing = await _standing(transaction, chunk, inserted)
             outdated = _neither(chunk, inserted, standing)
-            ledgers = await _write_out(transaction, chunk, inserted)
-            await _close(transaction, chunk, inserted, finished=chunk.move_offset and not outdated)
+            ledgers = await _write_out(transaction, inserted)
+            if chunk.move_offset and not outdated:
+                await _close(transaction, chunk)
         return Committed(inserted, standing, outdated, moved | ledgers)
 
     async def pass_over(self, passages: Sequence[Passage]) -> frozenset[Partition]:
@@ -67,11 +70,7 @@ class PostgresPlans:
             epochs = {each.partition: each.epoch for each in passages}
             stale = await stale_partitions(transaction, CONSUMER, epochs)
             sound = [each for each in passages if each.partition not in stale]
-            rows = sorted(
-                (moved.account_id, *key_columns(moved.key), moved.position.own, moved.position.copied)
-                for each in sound
-                for moved in each.positions
-            )
+            rows = _position_rows(moved for each in sound for moved in each.positions)
             if rows:
                 await transaction.execute(_SAVE_STATES, *columns(rows, 5))
             if sound:
@@ -111,12 +110,14 @@ class PostgresPlans:
         return await _read_decisions(self._database, event, None)
 
 
-async def _moved_since(transaction: Transaction, seen: Mapping[LedgerKey, Ledger]) -> dict[LedgerKey, Ledger]:
-    """Ledgers that are not as they were seen; the others cannot move any more."""
-    if not seen:
-        return {}
-    now = await lock_ledgers(transaction, seen)
-    return {key: now.get(key, Ledger()) for key, was in seen.items() if now.get(key, Ledger()) != was}
+async def _moved_since(transaction: Transaction, chunk: Chunk) -> dict[LedgerKey, Ledger]:
+    """Ledgers that are not as they were seen; the others cannot move any more, nor can the lease."""
+    keys = [(subscription, *key_columns(key)) for subscription, key in chunk.seen]
+    rows = await transaction.fetch(_LOCK, chunk.partition, chunk.epoch, *columns(keys, 3))
+    if not rows:
+        raise not_owner(CONSUMER, chunk.partition, chunk.epoch)
+    now = ledgers_of(row for row in rows if row["subscription_id"] is not None)
+    return {key: now.get(key, Ledger()) for key, was in chunk.seen.items() if now.get(key, Ledger()) != was}
 
 
 async def _decide(transaction: Transaction, chunk: Chunk, moved: Iterable[LedgerKey]) -> tuple[Decision, ...]:
@@ -124,8 +125,11 @@ async def _decide(transaction: Transaction, chunk: Chunk, moved: Iterable[Ledger
     sound = [each for each in chunk.decisions if (each.subscription_id, each.key) not in left_out]
     if not sound:
         return ()
-    rows = [decision_columns(chunk.event.fact.identity, decision) for decision in sound]
-    new = {row["subscription_id"] for row in await transaction.fetch(_DECIDE, *columns(rows, DECISION_WIDTH))}
+    fact = chunk.event.fact
+    rows = [decision_columns(fact.identity, decision) for decision in sound]
+    order_id = None if isinstance(fact.body, PositionReport) else fact.body.order_id
+    given = (*columns(rows, DECISION_WIDTH), fact.account_id, order_id)
+    new = {row["subscription_id"] for row in await transaction.fetch(_DECIDE, *given)}
     return tuple(decision for decision in sound if decision.subscription_id in new)
 
 
@@ -146,15 +150,12 @@ def _neither(
     return frozenset(each.subscription_id for each in chunk.decisions) - written
 
 
-async def _write_out(
-    transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision]
-) -> dict[LedgerKey, Ledger]:
-    """Orders, frozen ratios and ledger lines of what was newly decided."""
+async def _write_out(transaction: Transaction, inserted: Sequence[Decision]) -> dict[LedgerKey, Ledger]:
+    """Orders and ledger lines of what was newly decided."""
     orders = [order for decision in inserted for order in decision.orders]
     if len(await insert_orders(transaction, orders)) != len(orders):
         raise Conflict("a new decision's order has a tag or a cause that stands already")
     await insert_commands(transaction, [each for decision in inserted for each in decision.commands])
-    await _freeze(transaction, chunk, inserted)
     return await append_lines(transaction, [line for decision in inserted for line in decision.entries])
 
 
@@ -168,43 +169,33 @@ async def insert_orders(transaction: Transaction, orders: Sequence[CopyOrder]) -
     return frozenset(Tag(row["tag"]) for row in rows)
 
 
-async def _freeze(transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision]) -> None:
-    body = chunk.event.fact.body
-    sized = [each for each in inserted if each.sizing is not None]
-    if isinstance(body, PositionReport) or not sized:
-        return
-    await transaction.execute(
-        _FREEZE,
-        chunk.event.fact.account_id,
-        body.order_id,
-        [decision.subscription_id for decision in sized],
-        [decision.decision_id for decision in sized],
-    )
-
-
-async def _close(
-    transaction: Transaction, chunk: Chunk, inserted: Sequence[Decision], *, finished: bool
-) -> None:
-    event = chunk.event
-    planned = sum(decision.outcome is Outcome.PLANNED for decision in inserted)
-    await transaction.execute(
-        _PLAN,
+async def _close(target: Database | Transaction, chunk: Chunk) -> None:
+    """One statement, fenced by itself."""
+    event, key = chunk.event, chunk.event.fact.body.key
+    moved = list(chunk.passed)
+    if chunk.leader_state is not None:
+        moved = [
+            each for each in moved if (each.account_id, each.key) != (chunk.leader_state.account_id, key)
+        ]
+        moved.append(Moved(chunk.leader_state.account_id, key, chunk.leader_state.position(key)))
+    holds = await target.value(
+        _CLOSE,
         event.fact.identity,
-        event.partition,
+        chunk.partition,
+        chunk.epoch,
         event.offset,
         event.fact.account_id,
-        planned,
-        len(inserted) - planned,
-        finished,
+        *columns(_position_rows(moved), 5),
     )
-    if not finished:
-        return
-    if chunk.leader_state is not None:
-        key = event.fact.body.key
-        position = chunk.leader_state.position(key)
-        leader = chunk.leader_state.account_id
-        await transaction.execute(_SAVE_STATE, leader, *key_columns(key), position.own, position.copied)
-    await move_offsets(transaction, CONSUMER, {chunk.partition: event.offset})
+    if not holds:
+        raise not_owner(CONSUMER, chunk.partition, chunk.epoch)
+
+
+def _position_rows(moved: Iterable[Moved]) -> list[tuple[object, ...]]:
+    """In one order, whoever writes them."""
+    return sorted(
+        (each.account_id, *key_columns(each.key), each.position.own, each.position.copied) for each in moved
+    )
 
 
 async def _read_decisions(

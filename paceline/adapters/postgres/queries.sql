@@ -319,27 +319,67 @@ UPDATE session_pins p SET epoch = p.epoch + 1, owner = NULL, address = '', versi
 FROM unnest($1::text[], $2::bigint[]) AS c(account_id, version)
 WHERE p.account_id = c.account_id AND p.version = c.version AND p.owner IS NOT NULL
 
--- name: plan_upsert
--- Counts what an event led to so far.
-INSERT INTO plans AS p (event_identity, partition, event_offset, leader, planned, skipped, complete, completed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $7 THEN now() END)
-ON CONFLICT (event_identity) DO UPDATE SET
-    planned = p.planned + excluded.planned,
-    skipped = p.skipped + excluded.skipped,
-    complete = p.complete OR excluded.complete,
-    completed_at = coalesce(p.completed_at, excluded.completed_at)
+-- name: plan_close
+-- An event is done with, by who holds its partition: what it led to is counted, the positions it and what came
+-- before it left are stored, the offset moves. Answers whether he holds it.
+WITH held AS MATERIALIZED (
+    SELECT 1 FROM leases WHERE service = 'replicator' AND partition = $2 AND epoch = $3 FOR KEY SHARE
+), closed AS (
+    INSERT INTO plans AS p (event_identity, partition, event_offset, leader, planned, skipped, complete,
+        started_at, completed_at)
+    SELECT $1, $2, $4, $5, count(*) FILTER (WHERE outcome = 'PLANNED'), count(*) FILTER (WHERE outcome = 'SKIPPED'),
+        true, coalesce(min(decided_at), now()), now()
+    FROM held LEFT JOIN decisions ON event_identity = $1
+    HAVING count(held.*) > 0
+    ON CONFLICT (event_identity) DO UPDATE SET planned = excluded.planned, skipped = excluded.skipped,
+        complete = true, completed_at = coalesce(p.completed_at, excluded.completed_at)
+), stored AS (
+    INSERT INTO leader_states AS s (account_id, instrument_id, product, own, copied)
+    SELECT m.* FROM held, unnest($6::text[], $7::text[], $8::text[], $9::numeric[], $10::numeric[]) AS m
+    ON CONFLICT (account_id, instrument_id, product) DO UPDATE
+    SET own = excluded.own, copied = excluded.copied, version = s.version + 1
+), moved AS (
+    INSERT INTO consumer_offsets AS mine (consumer, partition, event_offset)
+    SELECT 'replicator', $2, $4 FROM held
+    ON CONFLICT (consumer, partition) DO UPDATE
+    SET event_offset = excluded.event_offset, updated_at = now()
+    WHERE mine.event_offset < excluded.event_offset
+)
+SELECT EXISTS (SELECT FROM held)
 
 -- name: decision_insert
--- Those whose event and subscription were not decided before.
-INSERT INTO decisions (decision_id, event_identity, subscription_id, follower, instrument_id, product, side,
-    intent, outcome, quantity, reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity,
-    leader_equity_age_ms, follower_equity, follower_equity_age_ms, ordered, granted, rounded_up, limited_by)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-    $8::text[], $9::text[], $10::numeric[], $11::text[], $12::text[], $13::text[], $14::numeric[],
-    $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[],
-    $21::numeric[], $22::numeric[], $23::boolean[], $24::text[])
-ON CONFLICT (event_identity, subscription_id) DO NOTHING
-RETURNING subscription_id
+-- Those whose event and subscription were not decided before; the first that sizes a leader's order is the one
+-- whose ratio stays.
+WITH fresh AS (
+    INSERT INTO decisions (decision_id, event_identity, subscription_id, follower, instrument_id, product, side,
+        intent, outcome, quantity, reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity,
+        leader_equity_age_ms, follower_equity, follower_equity_age_ms, ordered, granted, rounded_up, limited_by)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
+        $8::text[], $9::text[], $10::numeric[], $11::text[], $12::text[], $13::text[], $14::numeric[],
+        $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[],
+        $21::numeric[], $22::numeric[], $23::boolean[], $24::text[])
+    ON CONFLICT (event_identity, subscription_id) DO NOTHING
+    RETURNING subscription_id, decision_id, sizing_mode
+), frozen AS (
+    INSERT INTO leader_order_sizings (account_id, order_id, subscription_id, decision_id)
+    SELECT $25::text, $26::text, subscription_id, decision_id FROM fresh
+    WHERE sizing_mode IS NOT NULL AND $26::text IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT subscription_id FROM fresh
+
+-- name: chunk_lock
+-- Ledgers as they stand for who holds the partition, neither to be moved before this transaction ends; one row
+-- without a ledger when there are none, no row at all when somebody else holds it.
+WITH held AS MATERIALIZED (
+    SELECT 1 FROM leases WHERE service = 'replicator' AND partition = $1 AND epoch = $2 FOR KEY SHARE
+), standing AS MATERIALIZED (
+    SELECT l.* FROM ledgers l
+    JOIN unnest($3::text[], $4::text[], $5::text[]) AS k(subscription_id, instrument_id, product)
+        USING (subscription_id, instrument_id, product)
+    ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
+)
+SELECT standing.* FROM held LEFT JOIN standing ON true
 
 -- name: decision_standing
 -- What some subscriptions decided on an event; of all subscriptions when none is named.
@@ -350,12 +390,6 @@ FROM decisions
 WHERE event_identity = $1 AND ($2::text[] IS NULL OR subscription_id = ANY($2::text[]))
 ORDER BY subscription_id
 
--- name: sizing_freeze
--- The first decision on a leader's order is the one whose ratio stays.
-INSERT INTO leader_order_sizings (account_id, order_id, subscription_id, decision_id)
-SELECT $1, $2, * FROM unnest($3::text[], $4::text[])
-ON CONFLICT DO NOTHING
-
 -- name: sizing_frozen
 -- The frozen ratios of some orders of a leader.
 SELECT f.order_id, f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
@@ -363,12 +397,6 @@ SELECT f.order_id, f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.
     d.limited_by
 FROM leader_order_sizings f JOIN decisions d USING (decision_id)
 WHERE f.account_id = $1 AND f.order_id = ANY($2::text[])
-
--- name: leader_state_save
--- One position of a leader.
-INSERT INTO leader_states AS s (account_id, instrument_id, product, own, copied) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (account_id, instrument_id, product) DO UPDATE
-SET own = excluded.own, copied = excluded.copied, version = s.version + 1
 
 -- name: leader_states_save
 -- Many positions of many accounts.

@@ -18,10 +18,10 @@ from paceline.domain.copy_order import CopyStatus, Intent
 from paceline.domain.copying.decision import Decision
 from paceline.domain.copying.view import LeaderPosition, LeaderState
 from paceline.domain.errors import Conflict, NotOwner
-from paceline.domain.ids import BrokerOrderId, Epoch, Offset, SubscriptionId
+from paceline.domain.ids import AccountId, BrokerOrderId, Epoch, Offset, SubscriptionId
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry, fold
 from paceline.ports.copy_orders import BrokerFacts
-from paceline.ports.plans import Chunk, Committed
+from paceline.ports.plans import Chunk, Committed, Moved
 from tests.integration.storage.makers import HOME, LEADER, SBIN, a_decision, a_fill, a_skip, an_event, own
 
 EVENT = an_event(a_fill(trade="T-plan"), offset=7)
@@ -92,6 +92,24 @@ async def test_an_event_without_followers_moves_the_offset_alone(
 ) -> None:
     assert await plans.commit_chunk(chunk(epoch, last=True)) == Committed((), (), frozenset(), {})
     assert await PostgresOffsets(database).load("replicator", [HOME]) == {HOME: 7}
+
+
+async def test_the_end_of_an_event_counts_its_decisions_and_stores_what_was_passed_over(
+    plans: PostgresPlans, database: Database, epoch: Epoch
+) -> None:
+    for decision in (a_decision(EVENT, "one"), a_skip(EVENT, "two"), a_decision(EVENT, "three")):
+        await plans.commit_chunk(chunk(epoch, decision))
+    passed = Moved(AccountId("fyers:XPASSED"), SBIN, LeaderPosition(Decimal(4)))
+    end = replace(chunk(epoch, last=True), passed=(passed,))
+    with pytest.raises(NotOwner):
+        await plans.commit_chunk(replace(end, epoch=Epoch(epoch - 1)))
+    row = "SELECT planned, skipped, complete FROM plans"
+    assert await database.fetch(row) == []
+    assert (await plans.leader_states([passed.account_id]))[passed.account_id].positions == {}
+    for _ in range(2):
+        await plans.commit_chunk(end)
+        assert [tuple(each) for each in await database.fetch(row)] == [(2, 1, True)]
+    assert (await plans.leader_states([passed.account_id]))[passed.account_id].position(SBIN).own == 4
 
 
 async def test_an_offset_never_goes_back(database: Database, epoch: Epoch) -> None:

@@ -157,6 +157,8 @@ class FakePlans:
 
     def _finish(self, chunk: Chunk) -> None:
         assert chunk.leader_state is not None
+        for moved in chunk.passed:
+            self.positions.setdefault(moved.account_id, {})[moved.key] = moved.position
         key, account = chunk.event.fact.body.key, chunk.leader_state.account_id
         self.positions.setdefault(account, {})[key] = chunk.leader_state.position(key)
         self.offsets[chunk.partition] = chunk.event.offset

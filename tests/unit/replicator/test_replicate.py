@@ -13,6 +13,7 @@ from paceline.domain.copying.view import LeaderPosition
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, Epoch, SubscriptionId
+from paceline.domain.instrument import Product
 from paceline.domain.ledger import Ledger
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.position import PositionReport
@@ -147,19 +148,40 @@ async def test_what_nobody_copies_is_passed_over_in_one_write() -> None:
     assert world.own() == d(20)
 
 
-async def test_a_copied_fill_never_waits_for_what_was_passed_over() -> None:
+async def test_what_was_passed_over_is_written_with_the_end_of_the_copied_fill_after_it() -> None:
     world = await a_world(followers=1)
     await world.tell(report(), buys("t1"))
-    assert world.plans.log == ["commit 1", "pass 1", "commit 0 done"]
+    await world.replicator.settle([HOME])
+    assert world.plans.log == ["commit 1", "commit 0 done"]
 
 
-async def test_what_comes_before_a_copied_fill_is_written_before_its_end() -> None:
+async def test_positions_before_and_after_a_copied_fill_are_written() -> None:
     world = await a_world(followers=1)
     held = PositionReport(LEADER, KEY, report().exchange, report().segment, d(30), d(100))
     await world.tell(held, report(), buys("t1"), report())
     await world.replicator.settle([HOME])
-    assert world.plans.log == ["commit 1", "pass 2", "commit 0 done", "pass 4"]
+    assert world.plans.log == ["commit 1", "commit 0 done", "pass 4"]
     assert world.own() == d(40)
+
+
+async def test_what_was_passed_over_is_not_lost_when_the_end_of_the_next_fill_fails() -> None:
+    world = await a_world(followers=1)
+    elsewhere = replace(KEY, product=Product.CNC)
+    held = PositionReport(LEADER, elsewhere, report().exchange, report().segment, d(30), d(100))
+    world.plans.fail_at = 2
+    with pytest.raises(Unavailable):
+        await world.tell(held, buys("t1"))
+    await world.replicator.settle([HOME])
+    assert world.plans.positions[LEADER] == {elsewhere: LeaderPosition(d(30))}
+    await world.tell(held, buys("t1"))
+    assert world.plans.positions[LEADER] == {elsewhere: LeaderPosition(d(30)), KEY: LeaderPosition(d(10))}
+    assert world.plans.offsets == {HOME: 2}
+
+
+async def test_the_first_are_served_before_the_others_are_decided() -> None:
+    world = await a_world(followers=30, chunk=20)
+    await world.tell(buys("t1"))
+    assert world.plans.log == ["commit 8", "commit 20", "commit 2", "commit 0 done"]
 
 
 async def test_nothing_is_written_twice_where_the_last_event_was_copied() -> None:
