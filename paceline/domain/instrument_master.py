@@ -1,22 +1,11 @@
-"""Which instrument a name of the outside means: whole names in any case, nothing stripped or guessed."""
+"""What a name of the outside means, and whether a broker's list of instruments is whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from paceline.domain.account import Broker
-from paceline.domain.errors import AlreadyExists, NotFound
-from paceline.domain.ids import InstrumentId
-from paceline.domain.instrument import Instrument
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One instrument as one broker names it: his trading symbol and his token, each his own key."""
-
-    instrument: Instrument
-    broker: Broker
-    symbol: str
-    token: str = ""
+_SKIPPED_MAX_PERCENT = 1
+_SKIPPED_FEW = 10
+"""So many rows of a file may be unreadable, however short it is."""
 
 
 def canonical(symbol: str) -> str:
@@ -25,45 +14,25 @@ def canonical(symbol: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class InstrumentMaster:
-    """A pure look-up of one day's instruments; build a new one when a broker publishes."""
+class FileRead:
+    """One file of a master: how many instruments it named, and how many rows could not be read."""
 
-    by_id: Mapping[InstrumentId, Instrument]
-    by_native: Mapping[tuple[Broker, str], InstrumentId]
-    natives: Mapping[tuple[Broker, InstrumentId], Listing]
+    found: int
+    skipped: int = 0
 
-    @classmethod
-    def of(cls, listings: Iterable[Listing]) -> "InstrumentMaster":
-        """Raises AlreadyExists when two instruments claim one name."""
-        by_id: dict[InstrumentId, Instrument] = {}
-        by_native: dict[tuple[Broker, str], InstrumentId] = {}
-        natives: dict[tuple[Broker, InstrumentId], Listing] = {}
-        for listing in listings:
-            instrument_id = listing.instrument.instrument_id
-            by_id[instrument_id] = listing.instrument
-            natives[listing.broker, instrument_id] = listing
-            for name in filter(None, (canonical(listing.symbol), listing.token)):
-                if by_native.setdefault((listing.broker, name), instrument_id) != instrument_id:
-                    raise AlreadyExists(f"{listing.broker} name", name)
-        return cls(by_id, by_native, natives)
 
-    def get(self, instrument_id: InstrumentId) -> Instrument:
-        """Raises NotFound."""
-        found = self.by_id.get(instrument_id)
-        if found is None:
-            raise NotFound("instrument", instrument_id)
-        return found
+def complaint(before: Mapping[str, int], files: Mapping[str, FileRead], lost_max_percent: int) -> str | None:
+    """Why a master is refused whole, or None. `before` is what each file named when it was last taken.
 
-    def native(self, broker: Broker, name: str) -> Instrument:
-        """By the broker's trading symbol in any case, or by his token. Raises NotFound."""
-        instrument_id = self.by_native.get((broker, canonical(name)))
-        if instrument_id is None:
-            raise NotFound(f"{broker} instrument", name)
-        return self.by_id[instrument_id]
-
-    def listing(self, broker: Broker, instrument_id: InstrumentId) -> Listing:
-        """How a broker names an instrument. Raises NotFound where he does not trade it."""
-        found = self.natives.get((broker, instrument_id))
-        if found is None:
-            raise NotFound(f"{broker} listing", instrument_id)
-        return found
+    A truncated list looks like a good one: an instrument it leaves out would only be missed by an order.
+    """
+    for name, read in files.items():
+        rows = read.found + read.skipped
+        if not read.found:
+            return f"{name} names no instrument"
+        if read.skipped > max(_SKIPPED_FEW, rows * _SKIPPED_MAX_PERCENT // 100):
+            return f"{read.skipped} of {rows} rows of {name} cannot be read"
+        known = before.get(name, 0)
+        if read.found * 100 < known * (100 - lost_max_percent):
+            return f"{name} names {read.found} instruments and named {known} before"
+    return None

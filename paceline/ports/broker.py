@@ -15,6 +15,7 @@ from paceline.domain.copy_order import OrderSpec
 from paceline.domain.errors import BrokerError
 from paceline.domain.ids import AccountId, BrokerAppId, BrokerOrderId, InstrumentId, Tag
 from paceline.domain.instrument import Exchange, Instrument, Segment
+from paceline.domain.instrument_master import FileRead
 from paceline.domain.order import Fill, OrderReport, OrderType
 from paceline.domain.position import Funds, PositionReport
 from paceline.domain.secret import Secret
@@ -328,8 +329,8 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Master:
     listings: tuple[Listing, ...]
-    skipped: int
-    """Rows that could not be read."""
+    files: Mapping[str, FileRead]
+    """How each of its files was read."""
 
 
 class InstrumentMaster(Protocol):

@@ -15,6 +15,14 @@ class Instruments(Protocol):
         """A master as of a day; only what changed begins a new version. Says how many did."""
         ...
 
+    async def note(self, broker: Broker, day: date, named: Mapping[str, int]) -> None:
+        """The master of that day is saved whole: so many instruments each of its files named."""
+        ...
+
+    async def named(self, broker: Broker) -> Mapping[str, int]:
+        """How many instruments each file of the last master that was noted named."""
+        ...
+
     async def get_many(self, ids: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
         """The newest version of those that are known."""
         ...

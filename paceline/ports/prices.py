@@ -10,8 +10,8 @@ from paceline.domain.ids import InstrumentId
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`source` says where it came from (`fyers_data`, `rest_quote`), `received_ns` when it was last known to be
-    the newest: that is its age. A `stale` one is older than it should be while its market is open.
+    """`source` says where it came from (`fyers_data`, `rest_quote`), `received_ns` when it was last known
+    to be the newest: that is its age. A `stale` one is older than it should be while its market is open.
     """
 
     last: Decimal

@@ -137,6 +137,11 @@ STREAM_CONSUMERS = _gauge("paceline_stream_consumers", "Open consumers of a stre
 STREAM_LAG = _gauge(
     "paceline_stream_lag_events", "Events journaled and not yet taken by the slowest consumer.", "stream"
 )
+MASTER_REFUSED = _gauge(
+    "paceline_feed_master_refused",
+    "1 while the newest instrument master was refused or could not be read; the last good one stands.",
+    "broker",
+)
 PRICES_STALE = _gauge(
     "paceline_feed_prices_stale", "Watched instruments whose price is too old while their market is open."
 )

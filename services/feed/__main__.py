@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -92,7 +91,6 @@ from services.feed.vitals import MarketWatch, Vitals
 SERVICE = "feed"
 _PINNED = "feed-pin"
 _HAND_OVER_S = 5.0
-_INDIA = timedelta(hours=5, minutes=30)
 _SAVE_PRICES_S = 0.1
 
 
@@ -152,7 +150,15 @@ class Parts:
         streams = FyersTickStreams(fyers, egresses, clock)
         self.prices = PriceSource(PriceBoard(), streams, self._asks_as, RedisPrices(redis), self.shared)
         self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
-        self.master = _master(runtime, database, self.partitions, FyersSymbols(fyers, egresses))
+        self.master = MasterKeeper(
+            {Broker.FYERS: FyersSymbols(fyers, egresses)},
+            PostgresInstruments(database),
+            self.partitions,
+            clock,
+            metrics,
+            runtime.readiness,
+            settings,
+        )
 
     def _shared(self, runtime: Runtime[Settings], database: Database, budget: Budget) -> Shared:
         settings = runtime.settings
@@ -354,19 +360,6 @@ def _pins(runtime: Runtime[Settings], database: Database, parts: Parts) -> PinWa
         [AccountId(each) for each in settings.pinned_accounts],
         lease_times(settings),
         runtime.metrics.gauge(LEASES_HELD).labels(_PINNED).set,
-    )
-
-
-def _master(
-    runtime: Runtime[Settings], database: Database, partitions: Partitions, symbols: FyersSymbols
-) -> MasterKeeper:
-    return MasterKeeper(
-        {Broker.FYERS: symbols},
-        PostgresInstruments(database),
-        partitions,
-        runtime.clock,
-        runtime.readiness,
-        _INDIA,
     )
 
 

@@ -101,6 +101,17 @@ class Settings(BrokerSettings):
     roll_call_min: int = setting(
         default=20, minimum=1, maximum=1_440, about="how long before an opening it is said who is not ready"
     )
+    master_read_at: str = setting(
+        default="08:30",
+        check=_broken_time,
+        about="when the day's instrument masters are read, in India's time, beside the start",
+    )
+    master_lost_max_percent: int = setting(
+        default=50,
+        minimum=1,
+        maximum=100,
+        about="a master with so much fewer instruments in one of its files than before is refused whole",
+    )
     ticks_silent_ms: int = setting(
         default=20_000,
         minimum=100,

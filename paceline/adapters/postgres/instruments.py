@@ -13,6 +13,8 @@ from paceline.ports.broker import Listing
 _SAVE = sql("instruments_save")
 _SAVE_BANDS = sql("instrument_bands_save")
 _SAVE_IDS = sql("instrument_ids_save")
+_SAVE_FILES = sql("master_files_save")
+_FILES = sql("master_files")
 _GET = sql("instruments_get")
 _PAGE = sql("instruments_page")
 
@@ -38,6 +40,12 @@ class PostgresInstruments:
                 await transaction.execute(_SAVE_BANDS, day, *columns(bands.values(), 3))
                 await transaction.execute(_SAVE_IDS, broker, day, *columns(natives.values(), 2))
         return changed
+
+    async def note(self, broker: Broker, day: date, named: Mapping[str, int]) -> None:
+        await self._database.execute(_SAVE_FILES, broker, day, *columns(named.items(), 2))
+
+    async def named(self, broker: Broker) -> Mapping[str, int]:
+        return {row["file"]: row["listings"] for row in await self._database.fetch(_FILES, broker)}
 
     async def get_many(self, ids: Iterable[InstrumentId]) -> Mapping[InstrumentId, Instrument]:
         rows = await self._database.fetch(_GET, list(ids))

@@ -1102,6 +1102,16 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (broker, native_id, valid_from) DO UPDATE SET instrument_id = excluded.instrument_id;
 
+-- name: master_files_save
+-- How many instruments each file of a master named.
+INSERT INTO master_files (broker, file, read_on, listings)
+SELECT $1, g.file, $2, g.listings FROM unnest($3::text[], $4::integer[]) AS g (file, listings)
+ON CONFLICT (broker, file) DO UPDATE SET read_on = excluded.read_on, listings = excluded.listings;
+
+-- name: master_files
+-- The same of the last one that was taken.
+SELECT file, listings FROM master_files WHERE broker = $1;
+
 -- name: instruments_get
 -- The newest version of each, with its newest bands.
 SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band

@@ -51,6 +51,13 @@ async def test_a_master_comes_back_as_it_was_read(instruments: PostgresInstrumen
     assert found == {SHARE.instrument_id: SHARE, CALL.instrument_id: CALL}
 
 
+async def test_what_its_files_named_is_known_until_the_next(instruments: PostgresInstruments) -> None:
+    assert await instruments.named(Broker.FYERS) == {}
+    for named in ({"NSE_CM": 7, "NSE_FO": 9}, {"NSE_CM": 8}):
+        await instruments.note(Broker.FYERS, MONDAY, named)
+        assert await instruments.named(Broker.FYERS) == {"NSE_CM": 7, "NSE_FO": 9} | named
+
+
 async def test_only_what_changed_begins_a_version(
     instruments: PostgresInstruments, database: Database
 ) -> None:

@@ -6,16 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.domain.account import Broker
 from paceline.domain.copying.protect import order_type, protected_limit
-from paceline.domain.errors import AlreadyExists, NotFound
-from paceline.domain.ids import InstrumentId
 from paceline.domain.instrument import Exchange
-from paceline.domain.instrument_master import InstrumentMaster, Listing, canonical
+from paceline.domain.instrument_master import FileRead, canonical, complaint
 from paceline.domain.order import OrderType, Side
 from paceline.domain.subscription import ExecutionStyle
 from paceline.domain.trading import largest_order, price_problems, quantity_problems, slices
-from tests.unit.domain.given import SBIN, SHARE, d, instrument
+from tests.unit.domain.given import SHARE, d, instrument
 
 BANDED = instrument(lot=25, freeze=1801, band=(90, 110))
 
@@ -95,39 +92,23 @@ def test_a_bare_market_order_stands_only_where_exchanges_fill_it() -> None:
     assert order_type(SHARE, ExecutionStyle.MARKET) is OrderType.LIMIT
 
 
-def listing(symbol: str, token: str = "", name: InstrumentId = SBIN) -> Listing:
-    share = instrument()
-    return Listing(
-        type(share)(name, share.exchange, share.segment, share.kind, d(1), d("0.05")),
-        Broker.FYERS,
-        symbol,
-        token,
-    )
-
-
-def test_one_instrument_has_many_names_and_each_leads_to_it() -> None:
-    master = InstrumentMaster.of([listing("NSE:SBIN-EQ", "10100000003045")])
-    for name in ("NSE:SBIN-EQ", " nse:sbin-eq ", "10100000003045"):
-        assert master.native(Broker.FYERS, name).instrument_id == SBIN
-    assert master.get(SBIN).lot == 1
-    assert master.listing(Broker.FYERS, SBIN).token == "10100000003045"
-
-
 def test_no_part_of_a_symbol_is_stripped() -> None:
-    assert canonical("nse:dalbharat-eq") == "NSE:DALBHARAT-EQ"
-    master = InstrumentMaster.of([listing("NSE:SBIN-EQ")])
-    with pytest.raises(NotFound, match="NSE:SBIN"):
-        master.native(Broker.FYERS, "NSE:SBIN")
+    assert canonical(" nse:dalbharat-eq ") == "NSE:DALBHARAT-EQ"
 
 
-def test_what_is_not_listed_is_said() -> None:
-    master = InstrumentMaster.of([listing("NSE:SBIN-EQ")])
-    with pytest.raises(NotFound):
-        master.get(InstrumentId("NSE:IDEA-EQ"))
-    with pytest.raises(NotFound):
-        master.listing(Broker.DHAN, SBIN)
-
-
-def test_two_instruments_cannot_claim_one_name() -> None:
-    with pytest.raises(AlreadyExists, match="NSE:SBIN-EQ"):
-        InstrumentMaster.of([listing("NSE:SBIN-EQ"), listing("nse:sbin-eq", "", InstrumentId("other"))])
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"NSE_CM": FileRead(1_000), "NSE_FO": FileRead(500, 5)}, None),
+        ({"NSE_CM": FileRead(600), "NSE_FO": FileRead(500)}, None),
+        ({"NSE_CM": FileRead(499)}, "NSE_CM names 499 instruments and named 1000 before"),
+        ({"NSE_CM": FileRead(1_000), "NSE_FO": FileRead(0)}, "NSE_FO names no instrument"),
+        ({"NSE_CM": FileRead(1_000, 11)}, "11 of 1011 rows of NSE_CM cannot be read"),
+        ({"NEW": FileRead(3, 10)}, None),
+        ({"NEW": FileRead(3, 11)}, "11 of 14 rows of NEW cannot be read"),
+    ],
+)
+def test_a_master_that_is_not_whole_is_refused_with_its_reason(
+    files: dict[str, FileRead], words: str | None
+) -> None:
+    assert complaint({"NSE_CM": 1_000, "NSE_FO": 500}, files, 50) == words

@@ -17,6 +17,7 @@ from paceline.adapters.brokers.fyers.settings import FyersSettings
 from paceline.domain.errors import BrokerError, Unavailable
 from paceline.domain.ids import InstrumentId
 from paceline.domain.instrument import Instrument, InstrumentKind
+from paceline.domain.instrument_master import FileRead
 from paceline.ports.broker import Listing, Master
 
 _ZERO: Final = Decimal(0)
@@ -34,12 +35,12 @@ class FyersSymbols:
         """All files or none: a master without its derivatives would refuse what the leader trades."""
         bodies = await asyncio.gather(*(self._fetch(name) for name in self._names))
         listings: list[Listing] = []
-        skipped = 0
+        files: dict[str, FileRead] = {}
         for name, body in zip(self._names, bodies, strict=True):
             found, bad = await asyncio.to_thread(read_master, name, body)
             listings += found
-            skipped += bad
-        return Master(tuple(listings), skipped)
+            files[name] = FileRead(len(found), bad)
+        return Master(tuple(listings), files)
 
     async def _fetch(self, name: str) -> bytes:
         url = self._symbols / f"{name}_sym_master.json"

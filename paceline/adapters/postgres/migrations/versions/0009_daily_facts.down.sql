@@ -28,5 +28,6 @@ SELECT i.instrument_id, i.valid_from, i.valid_to, i.exchange, i.segment, i.kind,
 FROM instruments_without_bands i
 LEFT JOIN instrument_bands b ON b.instrument_id = i.instrument_id AND i.valid_to = 'infinity';
 
+DROP TABLE master_files;
 DROP TABLE instrument_bands;
 ALTER TABLE baselines DROP COLUMN known;

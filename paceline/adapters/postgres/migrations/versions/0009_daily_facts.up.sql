@@ -17,4 +17,13 @@ SELECT DISTINCT ON (instrument_id) instrument_id, valid_from, lower_band, upper_
 WHERE lower_band IS NOT NULL OR upper_band IS NOT NULL
 ORDER BY instrument_id, valid_from DESC;
 
+-- A list that is much shorter than the last one was cut off on its way.
+CREATE TABLE master_files (
+    broker   text NOT NULL,
+    file     text NOT NULL,
+    read_on  date NOT NULL,
+    listings integer NOT NULL,
+    PRIMARY KEY (broker, file)
+);
+
 ALTER TABLE instruments DROP COLUMN lower_band, DROP COLUMN upper_band;
