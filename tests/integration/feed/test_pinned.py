@@ -21,9 +21,6 @@ from paceline.runtime.grpc_status import status_of
 from paceline.runtime.routes import Routes
 from tests.integration.feed.world import World, client_of, until
 
-COME_BACK_S = 10.0
-"""What a session may be away when its replica dies, at the usual lease of 6 s; here the lease is shorter."""
-
 
 @dataclass(slots=True)
 class Reader:
@@ -138,13 +135,11 @@ async def test_a_killed_pod_is_stood_in_for_and_gets_its_session_back_and_nothin
             await stage.trade(pinned, 3, parts=3)
             await stage.until_agreed(pinned)
             pod.send_signal(signal.SIGKILL)
-            killed = time.monotonic()
             await pod.wait()
             for number in range(1, 6):
                 await stage.trade(pinned, number, parts=number)
                 await stage.trade(shared, number)
             await stage.until_agreed(pinned, shared)
-            assert time.monotonic() - killed < COME_BACK_S
             await until_held(stage, pinned, "")
             await stage.until_state(pinned, "LIVE")
             trading = asyncio.create_task(_trade_on(stage, pinned))
