@@ -235,12 +235,12 @@ class Calendar:
         own = self.classes.get((exchange, segment, trading_class))
         return own or self.sessions.get((exchange, segment), NEVER_OPEN)
 
-    def class_of(self, instrument: Instrument, *, has_derivatives: bool = False) -> TradingClass:
-        """`has_derivatives`: futures or options of this share are listed on some exchange."""
+    def class_of(self, instrument: Instrument) -> TradingClass:
+        """By its underlying where that has hours of its own; a share with derivatives closes by auction."""
         named = self.underlyings.get((instrument.exchange, instrument.underlying))
         if named is not None:
             return named
-        auctioned = has_derivatives and instrument.segment is Segment.CAPITAL_MARKET
+        auctioned = instrument.has_derivatives and instrument.segment is Segment.CAPITAL_MARKET
         return TradingClass.AUCTIONED if auctioned else TradingClass.REGULAR
 
     def is_open(
@@ -251,6 +251,11 @@ class Calendar:
         trading_class: TradingClass = TradingClass.REGULAR,
     ) -> bool:
         return self.of(exchange, segment, trading_class).is_open(at_ns)
+
+    def trades(self, instrument: Instrument, at_ns: int) -> bool:
+        """Whether orders for it are matched now."""
+        named = self.class_of(instrument)
+        return self.is_open(instrument.exchange, instrument.segment, at_ns, named)
 
     def next_trading_day(self, exchange: Exchange, segment: Segment, after: date) -> date | None:
         """None when none is in sight."""

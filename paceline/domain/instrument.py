@@ -65,6 +65,8 @@ class Instrument:
     underlying: str = ""
     expiry: date | None = None
     strike: Decimal | None = None
+    has_derivatives: bool = False
+    """Of a share: futures or options on it are listed. Found out from the others, and no part of its row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,11 +65,10 @@ class OpenMarkets:
             self._known, self._learned_ns = {}, now_ns
         await self._learn([each for each in wanted if each not in self._known])
         return frozenset(
-            each for each in wanted if (row := self._known[each]) is not None and self._is_open(row, now_ns)
+            each
+            for each in wanted
+            if (row := self._known[each]) is not None and self._calendar.trades(row, now_ns)
         )
-
-    def _is_open(self, row: Instrument, now_ns: int) -> bool:
-        return self._calendar.is_open(row.exchange, row.segment, now_ns)
 
     async def _learn(self, unknown: Sequence[InstrumentId]) -> None:
         if not unknown:

@@ -174,10 +174,10 @@ class Views:
     def _is_open(self, key: InstrumentKey, fill: Fill) -> bool:
         """Of the market in which the follower trades."""
         instrument = self._known.get(key.instrument_id)
-        exchange, segment = (
-            (instrument.exchange, instrument.segment) if instrument else (fill.exchange, fill.segment)
-        )
-        return self._calendar.is_open(exchange, segment, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        if instrument is None:
+            return self._calendar.is_open(fill.exchange, fill.segment, now_ns)
+        return self._calendar.trades(instrument, now_ns)
 
     async def _know(self, instruments: Iterable[InstrumentId]) -> None:
         unknown = set(instruments) - self._known.keys()

@@ -95,4 +95,5 @@ def instrument_of(row: Row) -> Instrument:
         underlying=row["underlying"],
         expiry=row["expiry"],
         strike=row["strike"],
+        has_derivatives=bool(row.get("has_derivatives")),
     )

@@ -1113,8 +1113,12 @@ ON CONFLICT (broker, file) DO UPDATE SET read_on = excluded.read_on, listings = 
 SELECT file, listings FROM master_files WHERE broker = $1;
 
 -- name: instruments_get
--- The newest version of each, with its newest bands.
-SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band
+-- The newest version of each, with its newest bands; of a share, whether futures or options on it are listed.
+SELECT DISTINCT ON (i.instrument_id) i.*, b.lower_band, b.upper_band,
+    i.segment = 'CAPITAL_MARKET' AND i.underlying <> '' AND EXISTS (
+        SELECT FROM instruments d
+        WHERE d.underlying = i.underlying AND d.kind IN ('FUTURE', 'CALL', 'PUT') AND d.expiry >= current_date - 1
+    ) AS has_derivatives
 FROM instruments i LEFT JOIN instrument_bands b USING (instrument_id)
 WHERE i.instrument_id = ANY($1::text[])
 ORDER BY i.instrument_id, i.valid_from DESC;

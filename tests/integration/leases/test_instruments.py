@@ -77,6 +77,19 @@ async def test_only_what_changed_begins_a_version(
     assert rows[0]["valid_to"] == TUESDAY
 
 
+async def test_a_share_knows_whether_derivatives_on_it_are_listed(instruments: PostgresInstruments) -> None:
+    share, other = replace(SHARE, underlying="SBIN"), replace(SHARE, instrument_id=InstrumentId("NSE:X-EQ"))
+    future = replace(
+        CALL, instrument_id=InstrumentId("NSE:SBINFUT"), underlying="SBIN", kind=InstrumentKind.FUTURE
+    )
+    for expiry, listed_now in ((date(2020, 1, 30), False), (date(2099, 1, 29), True)):
+        written = listed(share, other, replace(future, expiry=expiry))
+        await instruments.save(Broker.FYERS, written, MONDAY)
+        names = [each.instrument.instrument_id for each in written]
+        found = await instruments.get_many(names)
+        assert [found[name].has_derivatives for name in names] == [listed_now, False, False]
+
+
 def banded(lower: int, upper: int) -> Instrument:
     return replace(SHARE, lower_band=Decimal(lower), upper_band=Decimal(upper))
 

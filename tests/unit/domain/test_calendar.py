@@ -1,5 +1,6 @@
 """Exchanges trade in their own zone, on their own days, in phases."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -133,10 +134,17 @@ def test_what_has_no_hours_of_its_own_keeps_those_of_its_segment() -> None:
 def test_an_instrument_has_a_class() -> None:
     share = an_instrument(*SHARES)
     assert CALENDAR.class_of(share) is TradingClass.REGULAR
-    assert CALENDAR.class_of(share, has_derivatives=True) is TradingClass.AUCTIONED
+    assert CALENDAR.class_of(replace(share, has_derivatives=True)) is TradingClass.AUCTIONED
     future = an_instrument(Exchange.NSE, Segment.EQUITY_DERIVATIVES, "SBIN")
-    assert CALENDAR.class_of(future, has_derivatives=True) is TradingClass.REGULAR
+    assert CALENDAR.class_of(replace(future, has_derivatives=True)) is TradingClass.REGULAR
     assert CALENDAR.class_of(an_instrument(*COMMODITIES, "MENTHAOIL")) is TradingClass.AGRI
+
+
+def test_an_instrument_trades_by_the_hours_of_its_class() -> None:
+    share = an_instrument(*SHARES)
+    auction = at(2026, 8, 3, 15, 32)
+    assert not CALENDAR.trades(share, auction)
+    assert CALENDAR.trades(replace(share, has_derivatives=True), auction)
 
 
 @pytest.mark.parametrize(

@@ -27,3 +27,5 @@ CREATE TABLE master_files (
 );
 
 ALTER TABLE instruments DROP COLUMN lower_band, DROP COLUMN upper_band;
+
+CREATE INDEX instruments_derivatives ON instruments (underlying, expiry) WHERE kind IN ('FUTURE', 'CALL', 'PUT');
