@@ -16,7 +16,7 @@ _PARTS = 10
 _HANDS = 16
 _BACKLOG_EVENTS = 4_000
 _LOOK_S = 0.01
-_WITHIN_S = 120.0
+_WITHIN_S = 300.0
 
 Trades = Counter[tuple[str, str, int]]
 """Client, number and quantity, and how often."""

@@ -159,10 +159,10 @@ async def measured(
     return figures
 
 
-def run(counts: Sequence[int], positions: int, rounds: int, seed: int) -> Result:
-    figures = asyncio.run(measured(counts, positions, rounds, seed))
+def run(accounts: Sequence[int], positions: int, rounds: int, seed: int) -> Result:
+    figures = asyncio.run(measured(accounts, positions, rounds, seed))
     bare, passes = figures.pop("bare_ms"), figures["pass_ms"]
-    bars = {str(accounts): BARS_MS[accounts] for accounts in counts if accounts in BARS_MS}
+    bars = {str(each): BARS_MS[each] for each in accounts if each in BARS_MS}
     return Result(
         name="risk-pass",
         seed=seed,
