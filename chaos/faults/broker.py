@@ -78,7 +78,7 @@ _AT_ONCE = (0.0, 0.0)
 FREEZE = rule("ws_freeze", (4.0, 14.0))
 """Some thaw before anyone noticed, and what was lost meanwhile is for the books to tell."""
 SLOW_HANDSHAKE = rule("ws_slow_handshake", (2.0, 5.0), cut=True, ms=1_500)
-HANDSHAKE_403 = rule("ws_403", (0.3, 1.5), cut=True, share=0.1)
+HANDSHAKE_403 = rule("ws_403", (0.5, 2.0), cut=True)
 LOSE = rule("frame_lose", (3.0, 10.0), probability=0.2)
 LOSE_TRADE = rule("trade_frame_lose", (3.0, 10.0), probability=0.3)
 DUPLICATE = rule("frame_duplicate", (3.0, 10.0), probability=0.3)
