@@ -140,7 +140,7 @@ def serve(server: GrpcServer, parts: Parts) -> None:
         parts.clock,
     )
     server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, accounts, _name(account_pb2))
-    desk = SubscriptionDesk(RedisRelations(parts.redis))
+    desk = SubscriptionDesk(RedisRelations(parts.redis), PostgresInstruments(database))
     subscriptions = SubscriptionServicer(once, views, desk, parts.new_name)
     server.add(
         subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server,

@@ -9,6 +9,7 @@ from paceline.adapters.wire.times import timestamp_of
 from paceline.api.v1 import account_pb2, copy_order_pb2, query_pb2, subscription_pb2
 from paceline.domain.account import AccountState
 from paceline.domain.copy_order import CopyStatus
+from paceline.domain.copying.explain import explain
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyRow
 from paceline.ports.history import DecisionView
@@ -53,7 +54,10 @@ def subscription_view_to_wire(view: SubscriptionView) -> subscription_pb2.Subscr
 
 
 def decision_view_to_wire(view: DecisionView) -> copy_order_pb2.Decision:
-    wire = decision_to_wire(view.decision, view.cause)
+    decision = view.decision
+    wire = decision_to_wire(decision, view.cause)
+    if decision.reason is not None:
+        wire.detail = explain(decision.reason, decision.detail)
     wire.create_time.CopyFrom(timestamp_of(view.decided_at))
     return wire
 

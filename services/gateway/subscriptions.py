@@ -1,14 +1,15 @@
 """Subscriptions: who follows whom, and the one way through their states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from paceline.domain.account import AccountState
 from paceline.domain.errors import FailedPrecondition, Problem, Problems
-from paceline.domain.ids import SubscriptionId
+from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.subscription import Subscription, SubscriptionState, problems_of, require_supported
 from paceline.ports.changes import Change
+from paceline.ports.instruments import Instruments
 from paceline.ports.presence import Relations
 from paceline.ports.views import SubscriptionView
 from services.gateway.accounts import require_version
@@ -43,11 +44,13 @@ class Move(Enum):
 class SubscriptionDesk:
     """Each method works inside a change that somebody else began."""
 
-    def __init__(self, relations: Relations) -> None:
+    def __init__(self, relations: Relations, instruments: Instruments) -> None:
         self._relations = relations
+        self._instruments = instruments
 
     async def create(self, change: Change, subscription: Subscription) -> SubscriptionView:
         check_settings(subscription)
+        await self._check_instruments(subscription, {})
         await _check_accounts(change, subscription)
         await change.subscriptions.create(subscription)
         return await change.views.subscription(subscription.subscription_id)
@@ -65,6 +68,8 @@ class SubscriptionDesk:
             raise FailedPrecondition(f"subscription {subscription_id!r} has ended")
         wanted = replace(edit(current), version=current.version)
         check_settings(wanted)
+        _check_lasting(current, wanted)
+        await self._check_instruments(wanted, instruments_of(current))
         await change.subscriptions.update(wanted)
         return await change.views.subscription(subscription_id)
 
@@ -86,6 +91,17 @@ class SubscriptionDesk:
             await self._relations.unfollow(current.leader, current.follower)
         return await change.views.subscription(subscription_id)
 
+    async def _check_instruments(self, subscription: Subscription, known: Mapping[InstrumentId, str]) -> None:
+        """What nobody can trade is a slip of the pen; what was taken before may have expired since."""
+        named = {each: at for each, at in instruments_of(subscription).items() if each not in known}
+        if not named:
+            return
+        found = await self._instruments.get_many(named)
+        problems = Problems()
+        for each, at in named.items():
+            problems.require(each in found, at, f"names {each}, which is no instrument")
+        problems.raise_any()
+
 
 def check_settings(subscription: Subscription) -> None:
     """`Invalid` for what can never work, by its wire name; `FailedPrecondition` for what cannot yet."""
@@ -100,19 +116,33 @@ def check_settings(subscription: Subscription) -> None:
 
 def _impossible(subscription: Subscription) -> tuple[Problem, ...]:
     problems = Problems()
-    caps = subscription.caps
-    problems.require(
-        caps.max_lots_per_order is None or caps.max_lots_per_order >= 1,
-        "caps.max_lots_per_order",
-        "must not be below one lot",
-    )
-    for field in ("max_notional_per_order", "max_exposure", "max_open_positions"):
-        value = getattr(caps, field)
-        problems.require(value is None or value > 0, f"caps.{field}", "must be positive")
     problems.require(
         subscription.filters.max_age_ms <= MAX_AGE_MAX_MS, "filters.max_age", "must not be above one day"
     )
     return problems.found
+
+
+def instruments_of(subscription: Subscription) -> dict[InstrumentId, str]:
+    """Every instrument that the settings name, with the field that names it."""
+    filters = subscription.filters
+    named = dict.fromkeys(sorted(filters.allowed or ()), "subscription.filters.allowed")
+    named |= dict.fromkeys(sorted(filters.blocked), "subscription.filters.blocked_instrument_ids")
+    for number, mapping in enumerate(subscription.instrument_mappings):
+        at = f"subscription.instrument_mappings[{number}]"
+        named[mapping.leader] = f"{at}.leader_instrument_id"
+        named[mapping.follower] = f"{at}.follower_instrument_id"
+    return named
+
+
+def _check_lasting(current: Subscription, wanted: Subscription) -> None:
+    """What is held under one name would never be left under another."""
+    if current.state is SubscriptionState.PENDING:
+        return
+    problems = Problems()
+    for field in ("mode", "instrument_mappings", "product_mappings", "reverse"):
+        same = getattr(current, field) == getattr(wanted, field)
+        problems.require(same, f"subscription.{field}", "must not change once the subscription was approved")
+    problems.raise_any()
 
 
 async def _current(change: Change, subscription_id: SubscriptionId, version: int) -> Subscription:

@@ -77,6 +77,7 @@ async def test_decisions_come_with_their_orders_and_reasons(house: House, decide
         copy_order_pb2.OUTCOME_SKIPPED,
         subscription_pb2.SKIP_REASON_MARKET_CLOSED,
     )
+    assert skipped.detail == "The market is closed."
     assert abs(skipped.create_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds() < 60
 
 
@@ -91,7 +92,7 @@ async def test_decisions_are_filtered(house: House, decided: list[Decision]) -> 
     assert await found(follower_id=FOLLOWER) == {first, second}
     assert await found(outcome=copy_order_pb2.OUTCOME_SKIPPED) == {skip, other}
     assert await found(reason=subscription_pb2.SKIP_REASON_MARKET_CLOSED) == {skip, other}
-    assert await found(reason=subscription_pb2.SKIP_REASON_CAPPED) == set()
+    assert await found(reason=subscription_pb2.SKIP_REASON_CAPPED_LOTS) == set()
     assert await found(event_identity=decided[0].orders[0].cause.identity) == {first}
     assert await found(leader_id=LEADER) == set()
     past = common_pb2.TimeRange()

@@ -1,6 +1,8 @@
 """Subscriptions: who may follow whom, under which settings, and the one way through their states."""
 
 import asyncio
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import grpc
@@ -9,11 +11,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from paceline.adapters.postgres.changes import PostgresChanges
+from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.redis.presence import RedisRelations
 from paceline.api.v1 import account_pb2, common_pb2, subscription_pb2
-from paceline.domain.ids import AccountId
+from paceline.domain.account import Broker
+from paceline.domain.ids import AccountId, InstrumentId
+from paceline.ports.broker import Listing
 from services.gateway import upkeep
 from tests.integration.gateway.house import ALICE, House, fields_of, refusal_of, subscription
+from tests.unit.domain.given import SHARE
 
 PENDING = subscription_pb2.SUBSCRIPTION_STATE_PENDING
 APPROVED = subscription_pb2.SUBSCRIPTION_STATE_APPROVED
@@ -34,6 +40,12 @@ def decimal(value: str) -> common_pb2.Decimal:
 def sizing(mode: str, value: str, *, round_up: bool = False) -> subscription_pb2.Sizing:
     number = subscription_pb2.SizingMode.Value(f"SIZING_MODE_{mode}")
     return subscription_pb2.Sizing(mode=number, value=decimal(value), round_up_to_one_lot=round_up)
+
+
+async def listed(house: House, *names: str) -> None:
+    """The broker's master knows these."""
+    listings = [Listing(replace(SHARE, instrument_id=InstrumentId(name)), name) for name in names]
+    await PostgresInstruments(house.database).save(Broker.FYERS, listings, date(2026, 1, 1))
 
 
 async def create(house: House, wire: subscription_pb2.Subscription) -> subscription_pb2.Subscription:
@@ -58,6 +70,7 @@ async def walked(house: House, verbs: str) -> str:
 
 async def test_a_subscription_begins_pending_with_its_settings(house: House) -> None:
     leader, follower = await house.an_account("L"), await house.an_account("F")
+    await listed(house, "NSE:IDEA-EQ")
     asked = subscription(leader, follower, reverse=True)
     asked.filters.max_age.FromSeconds(5)
     asked.filters.blocked_instrument_ids.append("NSE:IDEA-EQ")
@@ -140,14 +153,74 @@ async def test_every_broken_rule_is_told_at_once(house: House) -> None:
     }
 
 
-NOT_YET = [
-    _settings(mode=subscription_pb2.COPY_MODE_ON_ORDER),
+NOT_YET = [_settings(mode=subscription_pb2.COPY_MODE_ON_ORDER)]
+
+
+OF_ALL_KINDS = [
     _settings(sizing=sizing("FIXED_QUANTITY", "5")),
-    _settings(sizing=sizing("FIXED_NOTIONAL", "5")),
-    _settings(sizing=sizing("RISK_PERCENT", "5")),
+    _settings(sizing=sizing("FIXED_NOTIONAL", "5000.5")),
+    _settings(sizing=sizing("RISK_PERCENT", "1.5")),
     _settings(sizing=sizing("FIXED_RATIO", "1", round_up=True)),
-    _settings(caps=subscription_pb2.Caps(max_lots_per_order=decimal("3"))),
+    _settings(
+        caps=subscription_pb2.Caps(
+            max_lots_per_order=decimal("3"), max_exposure=decimal("9000"), max_open_positions=2
+        )
+    ),
+    _settings(
+        filters=subscription_pb2.Filters(
+            options=subscription_pb2.OptionsFilter(
+                kinds=[common_pb2.INSTRUMENT_KIND_CALL],
+                index_options=True,
+                max_days_to_expiry=7,
+                max_moneyness_bps=decimal("300"),
+            )
+        )
+    ),
+    _settings(protection=subscription_pb2.Protection(kind=subscription_pb2.PROTECTION_KIND_TICKS, ticks=4)),
+    _settings(
+        product_mappings=[
+            subscription_pb2.ProductMapping(
+                leader_product=common_pb2.PRODUCT_MARGIN, follower_product=common_pb2.PRODUCT_INTRADAY
+            )
+        ]
+    ),
 ]
+
+
+async def test_every_kind_of_setting_comes_back_as_it_was_asked_for(house: House) -> None:
+    for settings in OF_ALL_KINDS:
+        asked = subscription(await house.an_account(), await house.an_account(), **settings)
+        made = await create(house, asked)
+        for name, value in settings.items():
+            told = getattr(made, name)
+            if isinstance(value, list):
+                assert list(told) == value
+                continue
+            for field, part in value.ListFields():
+                assert getattr(told, field.name) == part, (name, field.name)
+
+
+async def test_what_is_no_instrument_is_refused_by_the_field_that_names_it(house: House) -> None:
+    leader, follower = await house.an_account(), await house.an_account()
+    await listed(house, "NSE:SBIN-EQ")
+    asked = subscription(leader, follower)
+    asked.filters.allowed.instrument_ids.append("NSE:SBIN-EQ")
+    asked.filters.blocked_instrument_ids.append("NSE:NOTHING-EQ")
+    asked.instrument_mappings.add(leader_instrument_id="NSE:SBIN-EQ", follower_instrument_id="BSE:NOTHING-A")
+    assert fields_of(await refusal_of(create(house, asked))) == {
+        "subscription.filters.blocked_instrument_ids",
+        "subscription.instrument_mappings[0].follower_instrument_id",
+    }
+
+
+async def test_what_is_held_under_one_name_is_not_renamed(house: House) -> None:
+    name = await walked(house, "Approve")
+    patch = subscription_pb2.Subscription(subscription_id=name, reverse=True)
+    asked = subscription_pb2.UpdateSubscriptionRequest(
+        subscription=patch, update_mask=FieldMask(paths=["reverse"])
+    )
+    refused = await refusal_of(house.subscriptions.UpdateSubscription(asked))
+    assert fields_of(refused) == {"subscription.reverse"}
 
 
 async def test_what_cannot_be_copied_yet_is_refused_before_it_is_stored(house: House) -> None:

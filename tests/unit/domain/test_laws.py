@@ -13,7 +13,7 @@ from paceline.domain.errors import BrokerOutcomeUnknown, BrokerRejected
 from paceline.domain.ids import AccountId, BrokerOrderId
 from paceline.domain.order import BrokerStatus
 from tests.unit.domain.given import FOLLOWER, instrument, subscription
-from tests.unit.domain.histories import histories
+from tests.unit.domain.histories import histories, one_of
 from tests.unit.domain.trading_world import (
     AtBroker,
     Books,
@@ -25,6 +25,8 @@ from tests.unit.domain.trading_world import (
 
 LEADERS = (AccountId("fyers:L1"), AccountId("fyers:L2"))
 OTHER = AccountId("fyers:OTHER")
+WHICH = st.integers(0, 999)
+"""Chooses among whatever there is; far cheaper than drawing from it."""
 RATIOS = st.sampled_from(["0.1", "0.37", "1", "2.5", "0.333333"])
 
 
@@ -47,9 +49,9 @@ class Copying(RuleBasedStateMachine):
             ],
         )
 
-    def _pick(self, data: st.DataObject, statuses: tuple[CopyStatus, ...]) -> tuple[Books, CopyOrder] | None:
+    def _pick(self, which: int, statuses: tuple[CopyStatus, ...]) -> tuple[Books, CopyOrder] | None:
         rows = [(b, o) for b in self.world.books.values() for o in b.orders.values() if o.status in statuses]
-        return data.draw(st.sampled_from(rows)) if rows else None
+        return rows[which % len(rows)] if rows else None
 
     @rule(who=st.sampled_from(LEADERS), signed=st.integers(-60, 60).filter(bool))
     def leader_trades(self, who: AccountId, signed: int) -> None:
@@ -71,77 +73,77 @@ class Copying(RuleBasedStateMachine):
         for position in state.positions.values():
             self.world.leader_trades(who, -position.own)
 
-    @rule(data=st.data())
-    def broker_takes_an_order(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.PLANNED,)):
+    @rule(which=WHICH)
+    def broker_takes_an_order(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.PLANNED,)):
             books, order = picked
             self.world.tell(books, order.tag, Placed(BrokerOrderId(order.tag)))
 
-    @rule(data=st.data())
-    def broker_fills_a_part(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.PLANNED, CopyStatus.UNKNOWN, *AtBroker)):
+    @rule(which=WHICH)
+    def broker_fills_a_part(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.PLANNED, CopyStatus.UNKNOWN, *AtBroker)):
             books, order = picked
             lot = self.world.instrument.lot
             lots = int((order.spec.quantity - order.filled) / lot)
-            self.world.broker_fills(books, order.tag, lot * data.draw(st.integers(1, lots)))
+            self.world.broker_fills(books, order.tag, lot * (1 + which % lots))
 
-    @rule(data=st.data(), status=st.sampled_from([BrokerStatus.CANCELLED, BrokerStatus.EXPIRED]))
-    def broker_ends_an_order(self, data: st.DataObject, status: BrokerStatus) -> None:
-        if picked := self._pick(data, AtBroker):
+    @rule(which=WHICH, status=st.sampled_from([BrokerStatus.CANCELLED, BrokerStatus.EXPIRED]))
+    def broker_ends_an_order(self, which: int, status: BrokerStatus) -> None:
+        if picked := self._pick(which, AtBroker):
             self.world.broker_reports(picked[0], picked[1].tag, status)
 
-    @rule(data=st.data())
-    def broker_ends_an_order_before_its_trades_are_told(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, AtBroker):
+    @rule(which=WHICH)
+    def broker_ends_an_order_before_its_trades_are_told(self, which: int) -> None:
+        if picked := self._pick(which, AtBroker):
             books, order = picked
             lot = self.world.instrument.lot
             lots = int((order.spec.quantity - order.filled) / lot)
-            part = data.draw(st.integers(1, lots))
+            part = 1 + which % lots
             status = BrokerStatus.TRADED if part == lots else BrokerStatus.CANCELLED
             self.world.broker_ends_ahead_of_trades(books, order.tag, lot * part, status)
 
-    @rule(data=st.data())
-    def a_lagging_trade_arrives(self, data: st.DataObject) -> None:
+    @rule(which=WHICH)
+    def a_lagging_trade_arrives(self, which: int) -> None:
         if waiting := [books for books in self.world.books.values() if books.lagging]:
-            self.world.trade_arrives(data.draw(st.sampled_from(waiting)))
+            self.world.trade_arrives(one_of(waiting, which))
 
-    @rule(data=st.data())
-    def a_cancelled_order_fills_after_all(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.CANCELLED,)):
+    @rule(which=WHICH)
+    def a_cancelled_order_fills_after_all(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.CANCELLED,)):
             books, order = picked
             sent = order.broker_order_id is not None
             if sent and not any(tag == order.tag for tag, _ in books.lagging):
                 self.world.broker_fills(books, order.tag, order.spec.quantity - order.filled)
 
-    @rule(data=st.data())
-    def broker_rejects(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.PLANNED,)):
+    @rule(which=WHICH)
+    def broker_rejects(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.PLANNED,)):
             self.world.tell(picked[0], picked[1].tag, BrokerRejected("no margin", code="-99"))
 
-    @rule(data=st.data())
-    def an_answer_is_lost(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.PLANNED,)):
+    @rule(which=WHICH)
+    def an_answer_is_lost(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.PLANNED,)):
             self.world.tell(picked[0], picked[1].tag, BrokerOutcomeUnknown("timed out"))
 
-    @rule(data=st.data())
-    def the_lost_one_is_surely_absent(self, data: st.DataObject) -> None:
-        if picked := self._pick(data, (CopyStatus.UNKNOWN,)):
+    @rule(which=WHICH)
+    def the_lost_one_is_surely_absent(self, which: int) -> None:
+        if picked := self._pick(which, (CopyStatus.UNKNOWN,)):
             self.world.tell(picked[0], picked[1].tag, SurelyAbsent())
 
-    @rule(data=st.data())
-    def an_entry_grows_too_old(self, data: st.DataObject) -> None:
-        if (picked := self._pick(data, (CopyStatus.PLANNED,))) and picked[1].intent is Intent.ENTRY:
+    @rule(which=WHICH)
+    def an_entry_grows_too_old(self, which: int) -> None:
+        if (picked := self._pick(which, (CopyStatus.PLANNED,))) and picked[1].intent is Intent.ENTRY:
             self.world.tell(picked[0], picked[1].tag, GivenUp("ENTRY_TOO_OLD"))
 
-    @rule(data=st.data(), usable=st.booleans())
-    def a_session_comes_or_goes(self, data: st.DataObject, usable: bool) -> None:
-        books = data.draw(st.sampled_from(list(self.world.books.values())))
+    @rule(which=WHICH, usable=st.booleans())
+    def a_session_comes_or_goes(self, which: int, usable: bool) -> None:
+        books = one_of(list(self.world.books.values()), which)
         books.copier = replace(books.copier, session_usable=usable)
 
     @precondition(lambda self: bool(self.world.history))
-    @rule(data=st.data(), equity=st.integers(1, 10_000))
-    def an_event_is_replayed(self, data: st.DataObject, equity: int) -> None:
-        happened, before = data.draw(st.sampled_from(self.world.history))
+    @rule(which=WHICH, equity=st.integers(1, 10_000))
+    def an_event_is_replayed(self, which: int, equity: int) -> None:
+        happened, before = one_of(self.world.history, which)
         ledgers = {name: books.ledger for name, books in self.world.books.items()}
         richer = replace(before, equity=Equity(Decimal(equity), 0))
         for decision in self.world.planned(happened, richer):
@@ -169,4 +171,4 @@ class Copying(RuleBasedStateMachine):
 
 
 TestLaws = Copying.TestCase
-TestLaws.settings = histories(60)
+TestLaws.settings = histories(750)
