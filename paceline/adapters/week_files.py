@@ -79,7 +79,7 @@ class WeekFiles:
             _make_durable(out.fileno())
         note.replace(self._manifest_of(week))
         _sync_directory(self._directory)
-        return Archived(file.name, verify(self._manifest_of(week)).sha256)
+        return Archived(file.name, manifest.sha256)
 
     def _find(self, week: date, stretches: tuple[Stretch, ...]) -> Archived | None:
         """One that is broken, or of other events, is no archive of this week."""

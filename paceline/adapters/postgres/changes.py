@@ -78,7 +78,10 @@ class _Joined(Database):
         self._transaction = transaction
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self,
+        patience_s: float | None = None,  # noqa: ARG002 - that of the transaction it joins
+    ) -> AsyncIterator[Transaction]:
         yield self._transaction
 
     async def fetch(self, query: str, *arguments: object) -> list[Row]:

@@ -46,24 +46,25 @@ def map_errors() -> Iterator[None]:
 class Transaction:
     """Queries inside one transaction; its errors are mapped where it began."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_patience_s")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, patience_s: float | None = None) -> None:
         self._connection = connection
+        self._patience_s = patience_s
 
     async def fetch(self, query: str, *arguments: object) -> list[Row]:
-        rows: list[Row] = await self._connection.fetch(query, *arguments)
+        rows: list[Row] = await self._connection.fetch(query, *arguments, timeout=self._patience_s)
         return rows
 
     async def row(self, query: str, *arguments: object) -> Row | None:
-        found: Row | None = await self._connection.fetchrow(query, *arguments)
+        found: Row | None = await self._connection.fetchrow(query, *arguments, timeout=self._patience_s)
         return found
 
     async def value(self, query: str, *arguments: object) -> Any:
-        return await self._connection.fetchval(query, *arguments)
+        return await self._connection.fetchval(query, *arguments, timeout=self._patience_s)
 
     async def execute(self, query: str, *arguments: object) -> None:
-        await self._connection.execute(query, *arguments)
+        await self._connection.execute(query, *arguments, timeout=self._patience_s)
 
 
 class Database:
@@ -75,11 +76,13 @@ class Database:
         self._pool = pool
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commits at the end of the block, rolls back when it raises."""
+    async def transaction(self, patience_s: float | None = None) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block, rolls back when it raises; `patience_s` is for one query, where
+        it is not the pool's.
+        """
         with map_errors():
             async with self._pool.acquire() as connection, connection.transaction():
-                yield Transaction(connection)
+                yield Transaction(connection, patience_s)
 
     async def fetch(self, query: str, *arguments: object) -> list[Row]:
         with map_errors():

@@ -141,11 +141,11 @@ UNION ALL
  LIMIT 1)
 
 -- name: retention_lines
--- Events of one week as JSON, in order of partition and offset, behind a mark. `jsonb_populate_record` of
--- table `events` reads such a line back.
-SELECT e.partition, e.event_offset, row_to_json(e)::text AS line FROM events e
-WHERE e.journaled_on >= $1::date AND e.journaled_on < $1::date + 7 AND (e.partition, e.event_offset) > ($2, $3)
-ORDER BY e.partition, e.event_offset LIMIT $4
+-- Events of one week and partition as JSON, in order of offset, behind a mark. `jsonb_populate_record` of table
+-- `events` reads such a line back.
+SELECT e.event_offset, row_to_json(e)::text AS line FROM events e
+WHERE e.partition = $2 AND e.event_offset > $3 AND e.journaled_on >= $1::date AND e.journaled_on < $1::date + 7
+ORDER BY e.event_offset LIMIT $4
 
 -- name: retention_patience
 -- Whoever appends queues behind us while we wait for the table: better to try again another time. A vacuum that

@@ -13,13 +13,16 @@ from paceline.domain.ids import Offset, Partition
 from paceline.domain.retention import Stretch
 from paceline.ports.retention import Archived
 
+_PATIENCE_S = 3_600.0
+"""For one query: a week may hold millions of events, and nobody waits for us but the next week."""
+
 _LOCK = sql("retention_lock")
 _WEEKS = sql("retention_weeks")
 _STRETCHES = sql("retention_stretches")
 _PLACES = sql("retention_places")
 _LIVING = sql("retention_living")
 _LINES = sql("retention_lines")
-_PATIENCE = sql("retention_patience")
+_LOCK_PATIENCE = sql("retention_patience")
 _DROP = sql("retention_drop_week")
 _GONE = sql("retention_week_gone")
 _NAMES = sql("retention_forget_names")
@@ -35,16 +38,18 @@ class PostgresRetention:
 
     @asynccontextmanager
     async def removal(self, week: date) -> AsyncIterator["PostgresRemoval"]:
-        async with self._database.transaction() as transaction:
+        async with self._database.transaction(_PATIENCE_S) as transaction:
             if not await transaction.value(_LOCK):
                 raise Unavailable("another replica is clearing the journal")
             yield PostgresRemoval(transaction, week)
 
     async def forget_names(self, before: date) -> int:
-        return int(await self._database.value(_NAMES, before))
+        async with self._database.transaction(_PATIENCE_S) as transaction:
+            return int(await transaction.value(_NAMES, before))
 
     async def forget_dead_letters(self, kept_days: int) -> int:
-        return int(await self._database.value(_DEAD_LETTERS, kept_days))
+        async with self._database.transaction(_PATIENCE_S) as transaction:
+            return int(await transaction.value(_DEAD_LETTERS, kept_days))
 
 
 class PostgresRemoval:
@@ -70,17 +75,15 @@ class PostgresRemoval:
         return [f"{row['what']} {row['name']}" for row in await self._transaction.fetch(_LIVING, self._week)]
 
     async def lines(self, page: int) -> AsyncIterator[Sequence[str]]:
-        partition, offset = -1, 0
-        while True:
-            rows = await self._transaction.fetch(_LINES, self._week, partition, offset, page)
-            if rows:
-                partition, offset = rows[-1]["partition"], rows[-1]["event_offset"]
+        for stretch in await self.stretches():
+            after = stretch.first - 1
+            while after < stretch.last:
+                rows = await self._transaction.fetch(_LINES, self._week, stretch.partition, after, page)
+                after = rows[-1]["event_offset"]
                 yield [row["line"] for row in rows]
-            if len(rows) < page:
-                return
 
     async def remove(self, stretches: Sequence[Stretch], archived: Archived | None) -> None:
-        await self._transaction.execute(_PATIENCE)
+        await self._transaction.execute(_LOCK_PATIENCE)
         await self._transaction.execute(_DROP, self._week)
         await self._transaction.execute(
             _GONE,
