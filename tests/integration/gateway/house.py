@@ -192,7 +192,10 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
         redis=redis,
         seal=seal,
         once=Once(
-            PostgresChanges(database), PostgresRequests(database), PostgresAudit(database), [b"a key of tests"]
+            PostgresChanges(database),
+            PostgresRequests(database),
+            PostgresAudit(database),
+            [b"a key of tests"],
         ),
         door=FeedDoor(channels, routes, clock),
         clock=clock,
