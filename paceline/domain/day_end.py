@@ -105,7 +105,7 @@ def net_of(rows: Iterable[tuple[InstrumentKey, Decimal]]) -> Mapping[InstrumentK
 def closing_lines(
     subscription_id: SubscriptionId, key: InstrumentKey, ledger: Ledger, cause: str, evidence: str
 ) -> tuple[LedgerEntry, ...]:
-    """Brings a ledger to nothing held and nothing wanted: what is gone is forgone, or it were bought again."""
+    """Brings a ledger to nothing held and nothing wanted, so that what is gone is not bought again."""
     moves = (
         (EntryKind.ADJUSTED, Intent.EXIT, ledger.position),
         (EntryKind.FORGONE, Intent.ENTRY, ledger.ideal),

@@ -39,6 +39,7 @@ from paceline.runtime.grpc_client import channel_pool
 from paceline.runtime.grpc_server import grpc_server
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.market_judge import MarketJudge
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
@@ -47,7 +48,7 @@ from paceline.runtime.stores import hold
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
 from services.replicator.replicate import Replicator
-from services.replicator.settings import MarketHours, Settings
+from services.replicator.settings import Settings
 from services.replicator.views import Views
 
 SERVICE = "replicator"

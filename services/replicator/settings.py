@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from paceline.runtime.broker_settings import PartitionSettings
-from paceline.runtime.market_hours import MarketHours as MarketHours
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.settings import setting
 
 

@@ -1,8 +1,8 @@
 """Keeps on the board who belongs to the partitions held, as the journal has them.
 
 A partition is rebuilt from its last checkpoint, its baselines and fills up to a head that was read first, and
-followed from that head on. Offsets are committed in order and without holes: nothing lies between the two, and
-nothing in both.
+followed from that head on. Offsets are committed in order and without holes: nothing lies between the two,
+and nothing in both.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -34,7 +34,8 @@ async def test_a_login_during_a_lapse_is_heard_once_the_lease_is_renewed(house: 
         await house.clock.settle()
         session = roster.get(LEADER)
         assert session is not None
-        assert session.state is SessionState.LOGIN_NEEDED
+        before: SessionState = session.state
+        assert before is SessionState.LOGIN_NEEDED
         await house.log_in(LEADER)
         house.clock.advance(TTL_S + 1)
         roster.hear(LEADER)

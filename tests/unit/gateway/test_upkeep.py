@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Collection
 
 import pytest
 
@@ -37,7 +38,9 @@ class Answers:
         self.asked: list[int] = []
         self.away = False
 
-    async def begin(self, method: str, request_id: str, fingerprint: bytes) -> bytes | None:
+    async def begin(
+        self, method: str, request_id: str, fingerprint: bytes, others: Collection[bytes] = ()
+    ) -> bytes | None:
         raise NotImplementedError
 
     async def finish(self, method: str, request_id: str, response: bytes) -> None:
