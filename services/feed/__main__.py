@@ -46,7 +46,7 @@ from paceline.domain.calendar import always_open
 from paceline.domain.errors import BrokerAuthFailed
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Partition
-from paceline.ports.broker import Credentials, MalformedKind
+from paceline.ports.broker import Credentials, Malformed, MalformedKind
 from paceline.ports.clock import Clock
 from paceline.runtime.broker_settings import lease_times
 from paceline.runtime.budget import Budget
@@ -147,7 +147,7 @@ class Parts:
         self.mornings = Mornings(self.roster, self.shared, calendar, morning_times(settings))
         self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
-        streams = FyersTickStreams(fyers, egresses, clock)
+        streams = FyersTickStreams(fyers, egresses, clock, self._spoilt)
         self.prices = PriceSource(PriceBoard(), streams, self._asks_as, RedisPrices(redis), self.shared)
         self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
         self.master = MasterKeeper(
@@ -246,6 +246,9 @@ class Parts:
         broker = Broker(fact.account_id.partition(":")[0])
         reason = f"cannot be journaled: {type(problem).__name__}"
         self.letters.drop_in(fact.account_id, broker, "journal", MalformedKind.BAD_VALUE, reason, fact.raw)
+
+    def _spoilt(self, account_id: AccountId, frame: Malformed) -> None:
+        self.letters.drop_in(account_id, Broker.FYERS, "data_socket", frame.kind, frame.reason, frame.raw)
 
     def _asks_as(self) -> Credentials | None:
         """Prices are asked for as any account that is live here, or that is pinned elsewhere."""

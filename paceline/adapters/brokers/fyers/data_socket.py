@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,8 +16,8 @@ from paceline.adapters.brokers.fyers.prices import Prices
 from paceline.adapters.brokers.fyers.settings import FyersSettings
 from paceline.adapters.brokers.fyers.topics import Topics
 from paceline.domain.errors import BrokerAuthFailed, Unavailable
-from paceline.domain.ids import InstrumentId
-from paceline.ports.broker import Credentials, Tick
+from paceline.domain.ids import AccountId, InstrumentId
+from paceline.ports.broker import Credentials, Malformed, MalformedKind, Tick
 from paceline.ports.clock import Clock
 
 _log: Final = structlog.get_logger(__name__)
@@ -26,8 +26,19 @@ _SOURCE: Final = "Paceline"
 _MS: Final = 1_000
 
 
+Spoilt = Callable[[AccountId, Malformed], None]
+"""Takes a frame that nobody can read."""
+
+
+def _nobody(account_id: AccountId, malformed: Malformed) -> None:
+    _log.warning("data_socket_unreadable", account=account_id, reason=malformed.reason)
+
+
 class FyersTickStreams:
-    def __init__(self, settings: FyersSettings, egresses: Egresses, clock: Clock) -> None:
+    def __init__(
+        self, settings: FyersSettings, egresses: Egresses, clock: Clock, spoilt: Spoilt = _nobody
+    ) -> None:
+        self._spoilt = spoilt
         self._settings = settings
         self._egresses = egresses
         self._clock = clock
@@ -45,7 +56,9 @@ class FyersTickStreams:
             self._settings,
             heartbeat_ms=self._settings.data_heartbeat_ms,
         )
-        connection = FyersTickConnection(socket, credentials, self._topics, self._settings, self._clock)
+        connection = FyersTickConnection(
+            socket, credentials, self._topics, self._settings, self._clock, self._spoilt
+        )
         try:
             await connection.login(hsm_key)
         except BaseException:
@@ -62,7 +75,9 @@ class FyersTickConnection:
         topics: Topics,
         settings: FyersSettings,
         clock: Clock,
+        spoilt: Spoilt,
     ) -> None:
+        self._spoilt = spoilt
         self._socket = socket
         self._credentials = credentials
         self._topics = topics
@@ -75,7 +90,6 @@ class FyersTickConnection:
         self._received = 0
         self._closed = False
         self._last_frame_ns = clock.now_ns()
-        self.unreadable_frames = 0
 
     @property
     def last_frame_ns(self) -> int:
@@ -160,18 +174,21 @@ class FyersTickConnection:
         while True:
             frame = await self._socket.receive()
             if frame.type is aiohttp.WSMsgType.TEXT:
-                self.unreadable_frames += 1
+                self._put_aside(frame.data.encode(errors="surrogatepass"), "text, where frames are binary")
                 continue
             if frame.type is not aiohttp.WSMsgType.BINARY:
                 raise Unavailable(f"the data socket ended ({frame.type.name.lower()} {frame.data or ''})")
             self._last_frame_ns = self._clock.now_ns()
             try:
                 message = hsm.decode(frame.data)
-            except hsm.UnreadableFrameError:
-                self.unreadable_frames += 1
+            except hsm.UnreadableFrameError as error:
+                self._put_aside(bytes(frame.data), str(error))
                 continue
             await self._acknowledge(message)
             return message
+
+    def _put_aside(self, raw: bytes, reason: str) -> None:
+        self._spoilt(self._credentials.account_id, Malformed(raw, MalformedKind.UNPARSEABLE, reason))
 
     async def _acknowledge(self, message: hsm.Message) -> None:
         if not isinstance(message, hsm.Data) or not self._acknowledge_every:

@@ -16,6 +16,7 @@ K = TypeVar("K", int, str)
 IST: Final = timezone(timedelta(hours=5, minutes=30))
 _NS: Final = 1_000_000_000
 _EPOCH: Final = re.compile(r"[0-9]{9,10}")
+_YEAR_2000_S: Final = 946_684_800
 _YEAR_2100_S: Final = 4_102_444_800
 _LARGEST: Final = 15
 _INT_MAX: Final = 10 ** (_LARGEST + 1)
@@ -127,15 +128,19 @@ def time_ns(row: JsonObject, name: str, received_ns: int) -> int:
     value = row.get(name)
     if value is None or value in ("", 0):
         return received_ns
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _YEAR_2100_S:
-        return value * _NS
-    if isinstance(value, str):
-        return int(value) * _NS if _EPOCH.fullmatch(value) else _clock_ns(name, value)
-    raise bad(name, value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str):
+        seconds = int(value) if _EPOCH.fullmatch(value) else _clock_s(name, value)
+    else:
+        raise bad(name, value)
+    if not _YEAR_2000_S <= seconds < _YEAR_2100_S:
+        raise bad(name, value)
+    return seconds * _NS
 
 
 @lru_cache(maxsize=4_096)
-def _clock_ns(name: str, value: str) -> int:
+def _clock_s(name: str, value: str) -> int:
     day, _, clock = value.strip().partition(" ")
     try:
         date, month, year = day.split("-")
@@ -149,9 +154,9 @@ def _clock_ns(name: str, value: str) -> int:
             int(second),
             tzinfo=IST,
         )
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise bad(name, value) from None
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * _NS
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
 
 
 def _to_decimal(name: str, value: object) -> Decimal:

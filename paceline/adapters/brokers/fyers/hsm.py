@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 PING: Final = bytes((0, 1, 11))
 UNCHANGED: Final = -2_147_483_648
 TOPICS_A_MESSAGE: Final = 1_500
+_PRECISION_MAX: Final = 8
 _YES: Final = b"K"
 _HEAD: Final = struct.Struct(">HBB")
 _FIELD: Final = struct.Struct(">BH")
@@ -172,6 +173,8 @@ def _snapshot(frame: bytes, at: int, topic_id: bytes) -> tuple[Snapshot, int]:
     values, at = _values(frame, at)
     multiplier, precision = _SCALE.unpack_from(frame, at)
     at += _SCALE.size
+    if precision > _PRECISION_MAX:
+        raise UnreadableFrameError(f"a precision of {precision} digits")
     for _ in range(3):  # exchange, token and symbol, which the name tells already
         _, at = _text(frame, at)
     return Snapshot(topic_id, name, values, 10**precision * (multiplier or 1)), at

@@ -10,6 +10,8 @@ from paceline.ports.broker import Tick
 
 _LAST: Final = 0
 _INDEX_TIME, _FEED_TIME = 2, 3
+_FINEST: Final = Decimal(1).scaleb(-8)
+"""So that every price is a whole number of something that fits into 64 bits."""
 _NS: Final = 1_000_000_000
 
 
@@ -46,7 +48,7 @@ class Prices:
         topic = self._topics.get(record.topic_id)
         if topic is None or not _take(topic, record):
             return None
-        price = topic.last / topic.divisor
+        price = (topic.last / topic.divisor).quantize(_FINEST).normalize()
         return Tick(topic.instrument_id, price, topic.time_s * _NS, received_ns)
 
     def _introduce(self, snapshot: Snapshot) -> None:

@@ -187,12 +187,16 @@ def _filled(row: JsonObject, names: OrderNames, status: BrokerStatus, quantity: 
     """As said; else what is not remaining of a working order. An ended order's remainder says nothing."""
     said = fields.optional_decimal(row, names.filled)
     if said is not None:
+        if said < 0 or said != said.to_integral_value():
+            raise fields.bad(names.filled, said)
         return said
     if status is BrokerStatus.TRADED:
         return quantity
     remaining = fields.optional_decimal(row, names.remaining)
     if status.terminal or remaining is None:
         return ZERO
+    if not 0 <= remaining <= quantity:
+        raise fields.bad(names.remaining, remaining)
     return quantity - remaining
 
 
