@@ -1,6 +1,5 @@
 """Changes to copy orders as rows."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -140,7 +139,7 @@ def _columns_of(command: CopyCommand) -> tuple[Any, ...]:
         partition_of(command.account_id),
         *key_columns(command.key),
         command.kind.value,
-        None if command.spec is None else json.dumps(to_json(command.spec)),
+        None if command.spec is None else to_json(command.spec),
         int(command.lane),
         command.leader_time_ns,
         command.seen_ns,

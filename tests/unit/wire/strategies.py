@@ -6,13 +6,25 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from paceline.domain.account import Account, AccountState, AccountType, Broker
-from paceline.domain.copy_order import Cause, CauseKind, CopyOrder, CopyStatus, Intent, Lane, OrderSpec
+from paceline.domain.copy_order import (
+    Cause,
+    CauseKind,
+    CommandKind,
+    CommandStatus,
+    CopyCommand,
+    CopyOrder,
+    CopyStatus,
+    Intent,
+    Lane,
+    OrderSpec,
+)
 from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, SkipReason
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import (
     AccountId,
     BrokerAppId,
     BrokerOrderId,
+    CommandId,
     CopyOrderId,
     DecisionId,
     EventIdentity,
@@ -26,10 +38,18 @@ from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, Inst
 from paceline.domain.order import BrokerStatus, Fee, Fill, OrderReport, OrderType, Side, Validity
 from paceline.domain.position import PositionMode, PositionReport
 from paceline.domain.subscription import (
+    AttributionPolicy,
     Caps,
     CopyMode,
+    EquityFallback,
     ExecutionStyle,
     Filters,
+    InstrumentMapping,
+    OptionsFilter,
+    ProductMapping,
+    Protection,
+    ProtectionKind,
+    ShortfallPolicy,
     Sizing,
     SizingMode,
     Subscription,
@@ -179,7 +199,33 @@ copy_orders = st.builds(
     filled=amounts,
     average_price=amounts,
     traceparent=words,
+    leader_order_id=st.none() | names.map(BrokerOrderId),
 )
+
+
+@st.composite
+def copy_commands(draw: st.DrawFn) -> CopyCommand:
+    kind = draw(st.sampled_from([CommandKind.MODIFY, CommandKind.CANCEL]))
+    return CopyCommand(
+        command_id=CommandId(draw(names)),
+        copy_order_id=CopyOrderId(draw(names)),
+        tag=Tag(draw(names)),
+        decision_id=DecisionId(draw(words)),
+        cause=draw(causes),
+        subscription_id=draw(subscription_ids),
+        account_id=draw(account_ids),
+        key=draw(keys),
+        kind=kind,
+        spec=draw(specs) if kind is CommandKind.MODIFY else None,
+        lane=draw(st.sampled_from(Lane)),
+        leader_time_ns=draw(moments),
+        seen_ns=draw(moments),
+        planned_ns=draw(moments),
+        status=draw(st.sampled_from(CommandStatus)),
+        traceparent=draw(words),
+    )
+
+
 sizing_inputs = st.builds(
     SizingInputs,
     mode=st.sampled_from(SizingMode),
@@ -190,6 +236,10 @@ sizing_inputs = st.builds(
     leader_equity_age_ms=st.none() | moments,
     follower_equity=some_amount,
     follower_equity_age_ms=st.none() | moments,
+    ordered=some_amount,
+    granted=some_amount,
+    rounded_up=flags,
+    limited_by=st.none() | st.sampled_from(SkipReason),
 )
 decisions = st.builds(
     Decision,
@@ -205,7 +255,17 @@ decisions = st.builds(
     reason=st.none() | st.sampled_from(SkipReason),
     detail=words,
     orders=st.lists(copy_orders, max_size=2).map(tuple),
-    withdraw=amounts,
+    commands=st.lists(copy_commands(), max_size=2).map(tuple),
+)
+days = st.none() | st.integers(0, 2**31 - 1)
+options_filters = st.builds(
+    OptionsFilter,
+    kinds=st.frozensets(st.sampled_from(InstrumentKind)),
+    index_options=st.none() | flags,
+    stock_options=st.none() | flags,
+    min_days_to_expiry=days,
+    max_days_to_expiry=days,
+    max_moneyness_bps=some_amount,
 )
 filters = st.builds(
     Filters,
@@ -214,6 +274,7 @@ filters = st.builds(
     blocked=st.frozensets(instrument_ids, max_size=3),
     max_age_ms=st.integers(0, 10**9),
     allowance_bps=amounts,
+    options=st.none() | options_filters,
 )
 caps = st.builds(
     Caps,
@@ -230,13 +291,22 @@ subscriptions = st.builds(
     state=st.sampled_from(SubscriptionState),
     auto_copy=flags,
     mode=st.sampled_from(CopyMode),
-    sizing=st.builds(Sizing, st.sampled_from(SizingMode), amounts, flags),
+    sizing=st.builds(Sizing, st.sampled_from(SizingMode), amounts, flags, st.sampled_from(EquityFallback)),
     filters=filters,
     caps=caps,
     style=st.sampled_from(ExecutionStyle),
     reverse=flags,
     forward_copies=flags,
     allow_opposite=flags,
+    attribution=st.sampled_from(AttributionPolicy),
+    shortfall=st.sampled_from(ShortfallPolicy),
+    protection=st.builds(Protection, st.sampled_from(ProtectionKind), counts),
+    instrument_mappings=st.lists(
+        st.builds(InstrumentMapping, instrument_ids, instrument_ids), max_size=2
+    ).map(tuple),
+    product_mappings=st.lists(
+        st.builds(ProductMapping, st.sampled_from(Product), st.sampled_from(Product)), max_size=2
+    ).map(tuple),
     version=moments,
 )
 accounts = st.builds(

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from paceline.adapters.wire.accounts import account_to_wire, new_account_from_wire
+from paceline.adapters.wire.copy_commands import command_from_wire, command_to_wire
 from paceline.adapters.wire.copy_orders import copy_order_from_wire, copy_order_to_wire
 from paceline.adapters.wire.events import event_from_wire, event_to_wire
 from paceline.adapters.wire.fields import each
@@ -17,12 +18,22 @@ from paceline.adapters.wire.subscriptions import (
 )
 from paceline.api.v1 import account_pb2, common_pb2, copy_order_pb2, event_pb2, subscription_pb2
 from paceline.domain.account import AccountState
-from paceline.domain.copy_order import Cause, CauseKind, CopyOrder, Intent, Lane, OrderSpec
+from paceline.domain.copy_order import (
+    Cause,
+    CauseKind,
+    CommandKind,
+    CopyCommand,
+    CopyOrder,
+    Intent,
+    Lane,
+    OrderSpec,
+)
 from paceline.domain.errors import Invalid, Problem
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import (
     AccountId,
     BrokerOrderId,
+    CommandId,
     CopyOrderId,
     DecisionId,
     EventIdentity,
@@ -93,6 +104,47 @@ def refused(read: Callable[[], object]) -> tuple[Problem, ...]:
     with pytest.raises(Invalid) as caught:
         read()
     return caught.value.problems
+
+
+def wired_command(kind: CommandKind) -> copy_order_pb2.CopyCommand:
+    spec = ORDER.spec if kind is CommandKind.MODIFY else None
+    return command_to_wire(
+        CopyCommand(
+            CommandId("c1"),
+            ORDER.copy_order_id,
+            ORDER.tag,
+            ORDER.decision_id,
+            ORDER.cause,
+            SubscriptionId("s1"),
+            ORDER.account_id,
+            KEY,
+            kind,
+            spec,
+            Lane.MODIFY,
+            leader_time_ns=1,
+            seen_ns=2,
+            planned_ns=3,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "field"),
+    [
+        (CommandKind.CANCEL, lambda wire: setattr(wire, "kind", copy_order_pb2.COMMAND_KIND_PLACE), "kind"),
+        (CommandKind.CANCEL, lambda wire: wire.spec.CopyFrom(wired_order().spec), "spec"),
+        (CommandKind.MODIFY, lambda wire: wire.ClearField("spec"), "spec"),
+        (CommandKind.MODIFY, lambda wire: wire.ClearField("command_id"), "command_id"),
+    ],
+)
+def test_a_change_that_breaks_a_rule(
+    kind: CommandKind, spoil: Callable[[copy_order_pb2.CopyCommand], None], field: str
+) -> None:
+    wire = wired_command(kind)
+    assert command_from_wire(wire).kind is kind
+    spoil(wire)
+    (problem,) = refused(lambda: command_from_wire(wire))
+    assert problem.field == field
 
 
 def wired_order() -> copy_order_pb2.CopyOrder:
@@ -183,8 +235,18 @@ def test_a_problem_in_a_batch_names_its_index() -> None:
             "must not be negative",
         ),
         (
-            lambda wire: setattr(wire.filters.options, "min_days_to_expiry", 2),
-            "filters.options",
+            lambda wire: wire.filters.options.kinds.append(99),
+            "filters.options.kinds",
+            None,
+        ),
+        (
+            lambda wire: wire.instrument_mappings.add(leader_instrument_id="A"),
+            "instrument_mappings[0].follower_instrument_id",
+            "must be set",
+        ),
+        (
+            lambda wire: setattr(wire, "drift", subscription_pb2.DRIFT_POLICY_HEAL),
+            "drift",
             "is not supported yet",
         ),
         (lambda wire: setattr(wire.guards, "trailing", True), "guards", "is not supported yet"),
