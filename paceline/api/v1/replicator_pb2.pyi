@@ -290,23 +290,29 @@ class ReplicatorServicePreviewSubscriptionRequest(_message.Message):
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subscription(self) -> _subscription_pb2.Subscription:
         """Settings to try; the subscription need not exist."""
 
     @_builtins.property
     def range(self) -> _common_pb2.TimeRange:
-        """Whose events; the subscription's leader, of this time."""
+        """Events of the subscription's leader that were journaled within; the start must be given, no end is now."""
+
+    @_builtins.property
+    def assumptions(self) -> _subscription_pb2.PreviewAssumptions:
+        """What is taken for granted where the journal does not say it."""
 
     def __init__(
         self,
         *,
         subscription: _subscription_pb2.Subscription | None = ...,
         range: _common_pb2.TimeRange | None = ...,
+        assumptions: _subscription_pb2.PreviewAssumptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "subscription", b"subscription"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "range", b"range", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "range", b"range", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

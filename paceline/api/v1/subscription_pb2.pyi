@@ -1570,27 +1570,77 @@ class PreviewSubscriptionRequest(_message.Message):
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subscription(self) -> Global___Subscription:
-        """Settings to try; the subscription need not exist."""
+        """Settings to try; neither the subscription nor its follower need exist. It is taken as approved, copying, and
+        without any position at the start of the range.
+        """
 
     @_builtins.property
     def range(self) -> _common_pb2.TimeRange:
-        """Whose events; the subscription's leader, of this time."""
+        """Events of the subscription's leader that were journaled within; the start must be given, no end is now."""
+
+    @_builtins.property
+    def assumptions(self) -> Global___PreviewAssumptions:
+        """What is taken for granted where the journal does not say it."""
 
     def __init__(
         self,
         *,
         subscription: Global___Subscription | None = ...,
         range: _common_pb2.TimeRange | None = ...,
+        assumptions: Global___PreviewAssumptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "subscription", b"subscription"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "range", b"range", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "range", b"range", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PreviewSubscriptionRequest: _TypeAlias = PreviewSubscriptionRequest  # noqa: Y015
+
+@_typing.final
+class PreviewAssumptions(_message.Message):
+    """What a preview takes for granted, as far as the caller says it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEADER_EQUITY_FIELD_NUMBER: _builtins.int
+    FOLLOWER_EQUITY_FIELD_NUMBER: _builtins.int
+    COST_PER_ORDER_FIELD_NUMBER: _builtins.int
+    COST_BPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def leader_equity(self) -> _common_pb2.Decimal:
+        """For sizing; absent is as it was last reckoned, whenever that was."""
+
+    @_builtins.property
+    def follower_equity(self) -> _common_pb2.Decimal:
+        """For sizing; absent is as it was last reckoned, whenever that was."""
+
+    @_builtins.property
+    def cost_per_order(self) -> _common_pb2.Decimal:
+        """Charged for each order, in the currency of its instrument; absent is nothing."""
+
+    @_builtins.property
+    def cost_bps(self) -> _common_pb2.Decimal:
+        """Charged of the money traded, in basis points; absent is nothing."""
+
+    def __init__(
+        self,
+        *,
+        leader_equity: _common_pb2.Decimal | None = ...,
+        follower_equity: _common_pb2.Decimal | None = ...,
+        cost_per_order: _common_pb2.Decimal | None = ...,
+        cost_bps: _common_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_bps", b"cost_bps", "cost_per_order", b"cost_per_order", "follower_equity", b"follower_equity", "leader_equity", b"leader_equity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_bps", b"cost_bps", "cost_per_order", b"cost_per_order", "follower_equity", b"follower_equity", "leader_equity", b"leader_equity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAssumptions: _TypeAlias = PreviewAssumptions  # noqa: Y015
 
 @_typing.final
 class PreviewSubscriptionResponse(_message.Message):
@@ -1639,23 +1689,33 @@ class PreviewDecision(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    ORDER_COUNT_FIELD_NUMBER: _builtins.int
+    LEADER_KEY_FIELD_NUMBER: _builtins.int
+    LEADER_SIDE_FIELD_NUMBER: _builtins.int
+    LEADER_QUANTITY_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     event_identity: _builtins.str
     """The event."""
     side: _common_pb2.Side.ValueType
-    """Direction."""
+    """The follower's direction."""
     intent: _common_pb2.Intent.ValueType
     """Entry or exit."""
     reason: Global___SkipReason.ValueType
-    """Why not, when it does not act."""
+    """Why not, when it does not act; what withheld or cut a part of it, when it does."""
     detail: _builtins.str
-    """One sentence for people."""
+    """One sentence for people; empty when there is nothing to say."""
+    order_count: _builtins.int
+    """Orders it would have been, each at most the freeze quantity."""
+    leader_side: _common_pb2.Side.ValueType
+    """The leader's direction."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """Its time."""
+        """Its time at the broker."""
 
     @_builtins.property
     def key(self) -> _common_pb2.InstrumentKey:
-        """Instrument and product."""
+        """The follower's instrument and product."""
 
     @_builtins.property
     def quantity(self) -> _common_pb2.Decimal:
@@ -1663,7 +1723,23 @@ class PreviewDecision(_message.Message):
 
     @_builtins.property
     def price(self) -> _common_pb2.Decimal:
-        """At which price."""
+        """At which price it is taken as filled."""
+
+    @_builtins.property
+    def leader_key(self) -> _common_pb2.InstrumentKey:
+        """The leader's instrument and product."""
+
+    @_builtins.property
+    def leader_quantity(self) -> _common_pb2.Decimal:
+        """The leader's quantity."""
+
+    @_builtins.property
+    def held(self) -> _common_pb2.Decimal:
+        """Held of the key afterwards, signed; absent is zero."""
+
+    @_builtins.property
+    def cost(self) -> _common_pb2.Money:
+        """Estimated charges of its orders; absent is nothing."""
 
     def __init__(
         self,
@@ -1677,10 +1753,16 @@ class PreviewDecision(_message.Message):
         price: _common_pb2.Decimal | None = ...,
         reason: Global___SkipReason.ValueType = ...,
         detail: _builtins.str = ...,
+        order_count: _builtins.int = ...,
+        leader_key: _common_pb2.InstrumentKey | None = ...,
+        leader_side: _common_pb2.Side.ValueType = ...,
+        leader_quantity: _common_pb2.Decimal | None = ...,
+        held: _common_pb2.Decimal | None = ...,
+        cost: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "key", b"key", "price", b"price", "quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "event_time", b"event_time", "held", b"held", "key", b"key", "leader_key", b"leader_key", "leader_quantity", b"leader_quantity", "price", b"price", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "event_identity", b"event_identity", "event_time", b"event_time", "intent", b"intent", "key", b"key", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "detail", b"detail", "event_identity", b"event_identity", "event_time", b"event_time", "held", b"held", "intent", b"intent", "key", b"key", "leader_key", b"leader_key", "leader_quantity", b"leader_quantity", "leader_side", b"leader_side", "order_count", b"order_count", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1698,6 +1780,9 @@ class PreviewSummary(_message.Message):
     SKIPS_BY_REASON_FIELD_NUMBER: _builtins.int
     POSITIONS_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
+    TURNOVER_FIELD_NUMBER: _builtins.int
+    REALISED_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
     events: _builtins.int
     """Events looked at."""
     orders: _builtins.int
@@ -1710,11 +1795,23 @@ class PreviewSummary(_message.Message):
 
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewPosition]:
-        """What would be held."""
+        """What would have been traded and would be held."""
 
     @_builtins.property
     def costs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
-        """Estimated charges."""
+        """Estimated charges, by currency; none where none were given."""
+
+    @_builtins.property
+    def turnover(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
+        """Money bought and sold, by currency."""
+
+    @_builtins.property
+    def realised(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
+        """Profit taken before charges, by currency."""
+
+    @_builtins.property
+    def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the figures take for granted, in sentences for people."""
 
     def __init__(
         self,
@@ -1725,10 +1822,13 @@ class PreviewSummary(_message.Message):
         skips_by_reason: _abc.Iterable[Global___SkipCount] | None = ...,
         positions: _abc.Iterable[Global___PreviewPosition] | None = ...,
         costs: _abc.Iterable[_common_pb2.Money] | None = ...,
+        turnover: _abc.Iterable[_common_pb2.Money] | None = ...,
+        realised: _abc.Iterable[_common_pb2.Money] | None = ...,
+        assumptions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "events", b"events", "orders", b"orders", "positions", b"positions", "skips", b"skips", "skips_by_reason", b"skips_by_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "costs", b"costs", "events", b"events", "orders", b"orders", "positions", b"positions", "realised", b"realised", "skips", b"skips", "skips_by_reason", b"skips_by_reason", "turnover", b"turnover"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1736,24 +1836,37 @@ Global___PreviewSummary: _TypeAlias = PreviewSummary  # noqa: Y015
 
 @_typing.final
 class PreviewPosition(_message.Message):
-    """What would be held of one instrument key."""
+    """What would have been traded of one instrument key, and would be held of it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    REALISED_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    TURNOVER_FIELD_NUMBER: _builtins.int
+    orders: _builtins.int
+    """Orders that traded it."""
     @_builtins.property
     def key(self) -> _common_pb2.InstrumentKey:
         """Instrument and product."""
 
     @_builtins.property
     def quantity(self) -> _common_pb2.Decimal:
-        """Signed."""
+        """Held at the end, signed; absent is zero."""
 
     @_builtins.property
     def average_price(self) -> _common_pb2.Decimal:
-        """Average price."""
+        """Average price of what is held; absent is zero."""
+
+    @_builtins.property
+    def realised(self) -> _common_pb2.Decimal:
+        """Profit taken before charges; absent is zero."""
+
+    @_builtins.property
+    def turnover(self) -> _common_pb2.Money:
+        """Money bought and sold."""
 
     def __init__(
         self,
@@ -1761,10 +1874,13 @@ class PreviewPosition(_message.Message):
         key: _common_pb2.InstrumentKey | None = ...,
         quantity: _common_pb2.Decimal | None = ...,
         average_price: _common_pb2.Decimal | None = ...,
+        realised: _common_pb2.Decimal | None = ...,
+        orders: _builtins.int = ...,
+        turnover: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "key", b"key", "quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "key", b"key", "quantity", b"quantity", "realised", b"realised", "turnover", b"turnover"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "key", b"key", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "key", b"key", "orders", b"orders", "quantity", b"quantity", "realised", b"realised", "turnover", b"turnover"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
