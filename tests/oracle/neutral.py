@@ -30,7 +30,12 @@ STATUSES = {
     BrokerStatus.PENDING: 6,
     BrokerStatus.EXPIRED: 7,
 }
-PRODUCTS = {Product.INTRADAY: "INTRADAY", Product.CNC: "CNC", Product.MARGIN: "MARGIN"}
+PRODUCTS = {
+    Product.INTRADAY: "INTRADAY",
+    Product.CNC: "CNC",
+    Product.MARGIN: "MARGIN",
+    Product.COVER: "CO",
+}
 VALIDITIES = {Validity.DAY: "DAY", Validity.IOC: "IOC"}
 
 

@@ -121,7 +121,17 @@ async def test_both_see_the_same_orders_fills_and_positions(
     assert witness.positions() == [
         neutral.sdk_position(one) for one in told(sdk, "positions", since["positions"])
     ]
-    assert {one["status"] for one in witness.orders()} == {1, 2, 4, 5, 6}
+    orders = witness.orders()
+    assert {one["status"] for one in orders} == {1, 2, 4, 5, 6}
+    assert {one["product"] for one in orders} == {"INTRADAY", "CNC", "MARGIN", "CO"}
+    assert {one["segment"] for one in orders} == {10, 11, 20}
+    assert {one["type"] for one in orders} == {1, 2, 3, 4}
+    assert {(one["validity"], one["offline"]) for one in orders} == {
+        ("DAY", False),
+        ("IOC", False),
+        ("DAY", True),
+    }
+    assert len({(one["id"], one["stop"]) for one in orders}) > len({one["id"] for one in orders})  # changed
     assert len({one["order_id"] for one in witness.trades()}) < len(witness.trades())  # some filled in parts
     assert sdk.seen("order_error") == []
 
@@ -136,6 +146,8 @@ async def test_both_read_the_same_books(hands: Hands) -> None:
     their_positions = (await hands.sdk.call("positions"))["netPositions"]
     assert (orders.malformed, trades.malformed, positions.malformed) == ((), (), ())
     assert [neutral.our_order(one) for one in orders.reports] == [neutral.sdk_order(o) for o in their_orders]
+    assert [int(one.disclosed) for one in orders.reports] == [o["disclosedQty"] for o in their_orders]
+    assert any(one.disclosed for one in orders.reports)
     assert [neutral.our_trade(one) for one in trades.reports] == [
         neutral.sdk_trade(one, "%d-%b-%Y %H:%M:%S") for one in their_trades
     ]

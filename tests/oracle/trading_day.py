@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from paceline.domain.copy_order import OrderSpec
 from paceline.domain.errors import BrokerRejected
 from paceline.domain.ids import BrokerOrderId, InstrumentId, Tag
 from paceline.domain.instrument import InstrumentKey, Product
-from paceline.domain.order import OrderType, Side
+from paceline.domain.order import OrderType, Side, Validity
 from paceline.ports.broker import OrderChange
+from simulator.instruments import Segment, Venue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,6 +59,13 @@ class TradingDay:
             self._stop_that_triggers,
             self._stop_limit_that_triggers,
             self._rejected_for_margin,
+            self._limit_of_which_a_part_is_shown,
+            self._fill_or_kill,
+            self._stop_that_is_changed,
+            self._order_for_the_next_session,
+            self._commodity_future,
+            self._option_carried_over_night,
+            self._cover_order,
             self._market_moves,
         ]
         order = kinds * rounds
@@ -108,6 +116,53 @@ class TradingDay:
     async def _rejected_for_margin(self) -> None:
         await self._place(self._spec(OrderType.MARKET, quantity=99_000, product=Product.CNC, side=Side.BUY))
 
+    async def _limit_of_which_a_part_is_shown(self) -> None:
+        spec = self._spec(OrderType.LIMIT, quantity=40)
+        await self._place(replace(self._at(spec, limit=-FAR * spec.side), disclosed=Decimal(20)))
+
+    async def _fill_or_kill(self) -> None:
+        spec = self._spec(OrderType.LIMIT)
+        await self._place(replace(self._at(spec, limit=-FAR * spec.side), validity=Validity.IOC))
+
+    async def _stop_that_is_changed(self) -> None:
+        spec = self._spec(OrderType.STOP_LIMIT)
+        order_id = await self._place(self._at(spec, stop=FAR * spec.side, limit=(FAR + 5) * spec.side))
+        assert order_id is not None
+        symbol, side = str(spec.key.instrument_id), int(spec.side)
+        prices = {
+            "stop": self._price(symbol, 2 * FAR * side),
+            "limit": self._price(symbol, (2 * FAR + 5) * side),
+        }
+        await self._change(order_id, quantity=int(spec.quantity), kind=OrderType.STOP_LIMIT, **prices)
+
+    async def _order_for_the_next_session(self) -> None:
+        """Placed while the market is shut, released when it opens."""
+        hours, shut = self._stage.exchange.hours, (Venue.NSE, Segment.CAPITAL)
+        hours.shut.add(shut)
+        spec = self._spec(OrderType.LIMIT, symbol=SYMBOLS[0])
+        await self._place(replace(self._at(spec, limit=-FAR * spec.side), offline=True))
+        hours.shut.discard(shut)
+        self._stage.exchange.release_after_market()
+
+    async def _commodity_future(self) -> None:
+        await self._derivative(next(name for name in self._stage.exchange.markets if name.startswith("MCX:")))
+
+    async def _option_carried_over_night(self) -> None:
+        await self._derivative(self._stage.options()[0].symbol)
+
+    async def _derivative(self, symbol: str) -> None:
+        lot = self._stage.market(symbol).instrument.lot
+        kind = self._random.choice((OrderType.MARKET, OrderType.LIMIT))
+        spec = self._spec(kind, quantity=lot, product=Product.MARGIN, symbol=symbol)
+        await self._place(self._at(spec, limit=5 * spec.side) if kind is OrderType.LIMIT else spec)
+
+    async def _cover_order(self) -> None:
+        """It carries no tag, so only the SDK places one; both hear of it."""
+        spec = self._spec(OrderType.MARKET, product=Product.COVER, side=Side.BUY)
+        body = sdk_body(spec, Tag("")) | {"productType": "CO", "stopLoss": 5}
+        del body["orderTag"]
+        await self._hands.sdk.call("place_order", body)
+
     async def _market_moves(self) -> None:
         self._stage.move(self._random.choice(SYMBOLS), self._random.randint(-9, 9))
 
@@ -124,9 +179,10 @@ class TradingDay:
         quantity: int | None = None,
         product: Product = Product.INTRADAY,
         side: Side | None = None,
+        symbol: str = "",
     ) -> OrderSpec:
         return OrderSpec(
-            key=InstrumentKey(InstrumentId(self._random.choice(SYMBOLS)), product),
+            key=InstrumentKey(InstrumentId(symbol or self._random.choice(SYMBOLS)), product),
             side=side or self._random.choice((Side.BUY, Side.SELL)),
             type=kind,
             quantity=Decimal(quantity or self._random.randint(1, 40)),
@@ -167,12 +223,28 @@ class TradingDay:
         else:
             assert (await self._hands.sdk.call("cancel_order", {"id": order_id}))["code"] == 1103
 
-    async def _change(self, order_id: BrokerOrderId, *, quantity: int, limit: Decimal) -> None:
+    async def _change(
+        self,
+        order_id: BrokerOrderId,
+        *,
+        quantity: int,
+        limit: Decimal,
+        stop: Decimal = Decimal(0),
+        kind: OrderType = OrderType.LIMIT,
+    ) -> None:
         if self._next_is_ours():
-            change = OrderChange(type=OrderType.LIMIT, quantity=Decimal(quantity), limit_price=limit)
+            change = OrderChange(
+                type=kind, quantity=Decimal(quantity), limit_price=limit, trigger_price=stop or None
+            )
             await self._hands.ours.modify(self._hands.credentials, order_id, change)
         else:
-            body = {"id": order_id, "type": 1, "qty": quantity, "limitPrice": float(limit), "stopPrice": 0}
+            body = {
+                "id": order_id,
+                "type": TYPE_CODES[kind],
+                "qty": quantity,
+                "limitPrice": float(limit),
+                "stopPrice": float(stop),
+            }
             assert (await self._hands.sdk.call("modify_order", body))["code"] == 1102
 
 
@@ -185,9 +257,9 @@ def sdk_body(spec: OrderSpec, tag: Tag) -> dict[str, Any]:
         "productType": spec.key.product.value,
         "limitPrice": float(spec.limit_price),
         "stopPrice": float(spec.trigger_price),
-        "validity": "DAY",
-        "disclosedQty": 0,
-        "offlineOrder": False,
+        "validity": spec.validity.value,
+        "disclosedQty": int(spec.disclosed),
+        "offlineOrder": spec.offline,
         "orderTag": tag,
         "isSliceOrder": False,
     }
