@@ -10,6 +10,8 @@ from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import InstrumentKind, Product, Segment
 
 WHOLE_BPS = 10_000
+SILENCE_MIN_MS = 1_000
+"""Signs of life are told once a second: sooner nobody can know."""
 WHOLE_PERCENT = 100
 
 
@@ -64,6 +66,13 @@ class AttributionPolicy(StrEnum):
 
     COPIES_FIRST = "COPIES_FIRST"
     OWN_FIRST = "OWN_FIRST"
+
+
+class DriftPolicy(StrEnum):
+    """What is done about a difference between ledgers and the broker's position book."""
+
+    REPORT = "REPORT"
+    HEAL = "HEAL"
 
 
 class ShortfallPolicy(StrEnum):
@@ -155,6 +164,9 @@ class Subscription:
     allow_opposite: bool = False
     attribution: AttributionPolicy = AttributionPolicy.COPIES_FIRST
     shortfall: ShortfallPolicy = ShortfallPolicy.FORGO
+    drift: DriftPolicy = DriftPolicy.REPORT
+    leader_silence_ms: int | None = None
+    """Exits only once nothing was heard of the leader for so long; None is the platform's default."""
     protection: Protection = field(default_factory=Protection)
     instrument_mappings: tuple[InstrumentMapping, ...] = ()
     product_mappings: tuple[ProductMapping, ...] = ()
@@ -176,6 +188,10 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
         not (subscription.instrument_mappings and subscription.mode is CopyMode.ON_ORDER),
         "instrument_mappings",
         "must be empty where orders are mirrored: their prices are those of one instrument",
+    )
+    silence_ms = subscription.leader_silence_ms
+    problems.require(
+        silence_ms is None or silence_ms >= SILENCE_MIN_MS, "leader_silence", "must not be below one second"
     )
     _sizing_problems(subscription.sizing, problems)
     _filter_problems(subscription.filters, problems)

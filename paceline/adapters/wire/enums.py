@@ -88,6 +88,7 @@ SIZING_MODE = EnumMap(subscription.SizingMode, subscription_pb2.SizingMode)
 EXECUTION_STYLE = EnumMap(subscription.ExecutionStyle, subscription_pb2.ExecutionStyle)
 EQUITY_FALLBACK = EnumMap(subscription.EquityFallback, subscription_pb2.EquityFallback)
 ATTRIBUTION_POLICY = EnumMap(subscription.AttributionPolicy, subscription_pb2.AttributionPolicy)
+DRIFT_POLICY = EnumMap(subscription.DriftPolicy, subscription_pb2.DriftPolicy)
 SHORTFALL_POLICY = EnumMap(subscription.ShortfallPolicy, subscription_pb2.ShortfallPolicy)
 PROTECTION_KIND = EnumMap(subscription.ProtectionKind, subscription_pb2.ProtectionKind)
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+from google.protobuf.duration_pb2 import Duration
+
 from paceline.adapters.wire.decimals import decimal_at, decimal_or_none, text_of
 from paceline.adapters.wire.enums import (
     ATTRIBUTION_POLICY,
     COPY_MODE,
+    DRIFT_POLICY,
     EQUITY_FALLBACK,
     EXECUTION_STYLE,
     INSTRUMENT_KIND,
@@ -24,6 +27,7 @@ from paceline.domain.instrument import Segment
 from paceline.domain.subscription import (
     AttributionPolicy,
     Caps,
+    DriftPolicy,
     EquityFallback,
     Filters,
     InstrumentMapping,
@@ -43,7 +47,15 @@ FIXED = SERVERS_OWN | {"leader_id", "follower_id"}
 _HEEDED = FIXED | {
     *("auto_copy", "mode", "sizing", "filters", "caps", "style"),
     *("reverse", "forward_copies", "allow_opposite"),
-    *("attribution", "shortfall", "protection", "instrument_mappings", "product_mappings"),
+    *(
+        "attribution",
+        "shortfall",
+        "drift",
+        "leader_silence",
+        "protection",
+        "instrument_mappings",
+        "product_mappings",
+    ),
 }
 
 
@@ -63,6 +75,9 @@ def subscription_to_wire(
     wire.allow_opposite = subscription.allow_opposite
     wire.attribution = ATTRIBUTION_POLICY.wire[subscription.attribution]
     wire.shortfall = SHORTFALL_POLICY.wire[subscription.shortfall]
+    wire.drift = DRIFT_POLICY.wire[subscription.drift]
+    if subscription.leader_silence_ms is not None:
+        wire.leader_silence.FromMilliseconds(subscription.leader_silence_ms)
     wire.version = subscription.version
     _protection_to_wire(subscription.protection, wire.protection)
     for mapping in subscription.instrument_mappings:
@@ -124,6 +139,10 @@ def _with_settings(
             wire.attribution, "attribution", AttributionPolicy.COPIES_FIRST
         ),
         shortfall=SHORTFALL_POLICY.read_or(wire.shortfall, "shortfall", ShortfallPolicy.FORGO),
+        drift=DRIFT_POLICY.read_or(wire.drift, "drift", DriftPolicy.REPORT),
+        leader_silence_ms=(
+            _milliseconds(wire.leader_silence, "leader_silence") if wire.HasField("leader_silence") else None
+        ),
         protection=within("protection", _protection_from_wire, wire.protection),
         instrument_mappings=each(
             "instrument_mappings", _instrument_mapping_from_wire, wire.instrument_mappings
@@ -170,7 +189,7 @@ def _filters_from_wire(wire: subscription_pb2.Filters) -> Filters:
         segments=_segments(wire),
         allowed=_instruments(wire.allowed.instrument_ids) if wire.HasField("allowed") else None,
         blocked=_instruments(wire.blocked_instrument_ids),
-        max_age_ms=_milliseconds(wire) if wire.HasField("max_age") else usual.max_age_ms,
+        max_age_ms=_milliseconds(wire.max_age, "max_age") if wire.HasField("max_age") else usual.max_age_ms,
         allowance_bps=usual.allowance_bps if allowance is None else allowance,
         options=within("options", _options_from_wire, wire.options) if wire.HasField("options") else None,
     )
@@ -235,11 +254,10 @@ def _instruments(ids: Iterable[str]) -> frozenset[InstrumentId]:
     return frozenset(map(InstrumentId, ids))
 
 
-def _milliseconds(wire: subscription_pb2.Filters) -> int:
-    age = wire.max_age
-    if age.seconds < 0 or age.nanos < 0:
-        raise Invalid("max_age", "must not be negative")
-    return age.ToMilliseconds()
+def _milliseconds(wire: Duration, field: str) -> int:
+    if wire.seconds < 0 or wire.nanos < 0:
+        raise Invalid(field, "must not be negative")
+    return wire.ToMilliseconds()
 
 
 def _caps_to_wire(caps: Caps, wire: subscription_pb2.Caps) -> None:

@@ -41,6 +41,7 @@ from paceline.domain.subscription import (
     AttributionPolicy,
     Caps,
     CopyMode,
+    DriftPolicy,
     EquityFallback,
     ExecutionStyle,
     Filters,
@@ -300,6 +301,8 @@ subscriptions = st.builds(
     allow_opposite=flags,
     attribution=st.sampled_from(AttributionPolicy),
     shortfall=st.sampled_from(ShortfallPolicy),
+    drift=st.sampled_from(DriftPolicy),
+    leader_silence_ms=st.none() | counts,
     protection=st.builds(Protection, st.sampled_from(ProtectionKind), counts),
     instrument_mappings=st.lists(
         st.builds(InstrumentMapping, instrument_ids, instrument_ids), max_size=2

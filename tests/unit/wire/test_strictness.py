@@ -245,9 +245,9 @@ def test_a_problem_in_a_batch_names_its_index() -> None:
             "must be set",
         ),
         (
-            lambda wire: setattr(wire, "drift", subscription_pb2.DRIFT_POLICY_HEAL),
-            "drift",
-            "is not supported yet",
+            lambda wire: wire.leader_silence.CopyFrom(Duration(nanos=-1)),
+            "leader_silence",
+            "must not be negative",
         ),
         (lambda wire: setattr(wire.guards, "trailing", True), "guards", "is not supported yet"),
         (
