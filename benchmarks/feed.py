@@ -235,7 +235,7 @@ def _result(run: Run, seed: int) -> Result:
         "fills_booked": run.booked,
         "events_per_feed_cpu_s": round(run.driven.events / max(0.01, run.cores["feed"] * run.driven.took_s)),
         "cores": run.cores,
-        "limited_by": _limit(run.cores),
+        "limited_by": _limit(run.cores, os.getloadavg()[0]),
         "all_live_s": round(run.all_live_s, 2),
         "live_again_s": round(run.recovery.live_s, 2),
         "recovered_s": round(run.recovery.recovered_s, 2),
@@ -281,11 +281,10 @@ def _kb_per_session(run: Run) -> float | None:
     return None if run.idle_mb is None else round((run.live_mb - run.idle_mb) * 1_024 / run.sessions, 1)
 
 
-def _limit(cores: Mapping[str, float]) -> str:
-    """Which process had nothing left; else the machine, or the driver's own pauses."""
-    feed, simulator = cores["feed"], cores["simulator"]
-    if feed >= _BUSY:
+def _limit(cores: Mapping[str, float], load_1m: float) -> str:
+    """Which process had nothing left; else the machine, which others used too, or the wait for commits."""
+    if cores["feed"] >= _BUSY:
         return "feed"
-    if simulator >= _BUSY:
+    if cores["simulator"] >= _BUSY:
         return "simulator"
-    return "machine" if sum(cores.values()) >= _BUSY * (os.cpu_count() or 1) else "waiting for commits"
+    return "machine" if max(sum(cores.values()), load_1m) >= _BUSY * (os.cpu_count() or 1) else "commits"
