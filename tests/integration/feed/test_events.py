@@ -12,6 +12,7 @@ from paceline.domain.event import EventKind
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
 from paceline.runtime.metric_names import BACKSTOP_REPAIRS
+from simulator.limits import Quota
 from tests.integration.feed.world import IDEA, SBIN, World, kinds, until
 
 SETTLE_S = 0.3
@@ -109,6 +110,31 @@ async def test_a_stream_that_loses_frames_while_it_looks_healthy_is_repaired_in_
         assert any(fact.recovered for fact in fills)
         assert all(fact.raw for fact in fills)
         assert stage.sim.face.clients["XL1"].sockets_opened == 1
+
+
+async def test_one_fill_frame_in_fifty_is_found_within_the_interval_and_within_the_accounts_limits(
+    stage: World,
+) -> None:
+    leader = await stage.account("XL1")
+    client = stage.sim.face.clients["XL1"]
+    client.limits.quota = Quota()
+    interval_s = 2
+    async with stage.feed(backstop_interval_s=str(interval_s)):
+        await stage.until_state(leader, "LIVE")
+        await stage.control.fault("trade_frame_lose", probability=1 / 50)
+        for number in range(6):
+            await stage.trade(leader, 50, parts=50, symbol=SBIN if number % 2 else IDEA)
+        await stage.until_agreed(leader)
+        lost = (await stage.control.get("/faults"))["hits"]["trade_frame_lose"]
+        fills = [each.fact for each in await stage.events(leader) if each.fact.kind is EventKind.FILL]
+        found = [fact for fact in fills if fact.recovered]
+        assert len(found) >= lost > 0
+        late_s = [(fact.seen_ns - fact.broker_time_ns) / 1e9 for fact in found]
+        assert max(late_s) < interval_s + GRACE_S + 1, "broker times are whole seconds"
+        await asyncio.sleep(interval_s)
+        assert await stage.agrees(leader)
+        assert client.sockets_opened == 1
+        assert not any(client.limits.breaches.values())
 
 
 async def test_a_fill_of_which_no_frame_came_is_found_in_the_books(stage: World) -> None:
