@@ -10,8 +10,8 @@ from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import InstrumentKind, Product, Segment
 
 WHOLE_BPS = 10_000
-SILENCE_MIN_MS = 1_000
-"""Signs of life are told once a second: sooner nobody can know."""
+SILENCE_MIN_MS = 15_000
+"""A socket is asked every ten seconds whether it lives, and has some to answer."""
 WHOLE_PERCENT = 100
 
 
@@ -191,7 +191,7 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
     )
     silence_ms = subscription.leader_silence_ms
     problems.require(
-        silence_ms is None or silence_ms >= SILENCE_MIN_MS, "leader_silence", "must not be below one second"
+        silence_ms is None or silence_ms >= SILENCE_MIN_MS, "leader_silence", "must not be below 15 seconds"
     )
     _sizing_problems(subscription.sizing, problems)
     _filter_problems(subscription.filters, problems)

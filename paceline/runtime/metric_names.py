@@ -159,10 +159,16 @@ DISPATCH_DROPPED = _counter(
     "paceline_replicator_dispatch_dropped_orders_total",
     "Copy orders that no message brought; the executor's sweep finds them.",
 )
+SILENT_LEADERS = _gauge(
+    "paceline_replicator_silent_leaders", "Followed leaders who are silent: entries wait, exits go on."
+)
 
 # Executor
 ORDERS_SENT = _counter(
     "paceline_executor_orders_total", "Commands to brokers by outcome.", "command", "outcome", "account_type"
+)
+CHANGES = _counter(
+    "paceline_executor_changes_total", "Changes to copy orders by what became of them.", "command", "outcome"
 )
 BROKER_CALL_SECONDS = _seconds(
     "paceline_executor_broker_call_seconds", "One HTTP call to a broker.", "broker", "call", buckets=WIRE_S

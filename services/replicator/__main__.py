@@ -49,6 +49,7 @@ from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
 from services.replicator.replicate import Replicator
 from services.replicator.settings import Settings
+from services.replicator.silence import Silence
 from services.replicator.views import Views
 
 SERVICE = "replicator"
@@ -101,7 +102,10 @@ async def compose(runtime: Runtime[Settings]) -> None:
         PostgresSessions(database),
         clock,
     )
-    views = views_of(runtime, database, redis, directory)
+    silence = Silence(
+        RedisPresence(redis), directory.followed, clock, runtime.metrics, settings.leader_silence_ms
+    )
+    views = views_of(runtime, database, redis, directory, silence)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
     runtime.on_stop("dispatch", dispatcher.stop)
     replicator = Replicator(
@@ -131,6 +135,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("executor routes", executors.run())
     listen(runtime, directory)
     runtime.spawn("instruments", views.forget_daily())
+    runtime.spawn("silence", silence.run())
     runtime.spawn("settling", replicator.keep_settling())
     runtime.spawn("events", follower.run())
     tenure = Tenure(directory, follower, replicator, offsets)
@@ -158,7 +163,9 @@ def leases_of(runtime: Runtime[Settings], database: Database, service: str) -> P
     return PostgresLeases(database, service, ttl_ms=runtime.settings.lease_ttl_ms)
 
 
-def views_of(runtime: Runtime[Settings], database: Database, redis: Redis, directory: Directory) -> Views:
+def views_of(
+    runtime: Runtime[Settings], database: Database, redis: Redis, directory: Directory, silence: Silence
+) -> Views:
     return Views(
         directory,
         PostgresPlans(database),
@@ -171,6 +178,7 @@ def views_of(runtime: Runtime[Settings], database: Database, redis: Redis, direc
         calendar_of(runtime, redis),
         runtime.clock,
         runtime.settings.equity_age_max_ms,
+        silence,
     )
 
 

@@ -77,6 +77,10 @@ class Directory:
         """Those not ended, always in the same order."""
         return self._by_leader.get(leader, ())
 
+    def followed(self) -> Mapping[AccountId, Sequence[Subscription]]:
+        """By leader."""
+        return self._by_leader
+
     def account(self, account_id: AccountId) -> Account | None:
         return self._account_rows.get(account_id)
 

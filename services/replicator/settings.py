@@ -24,6 +24,12 @@ class Settings(PartitionSettings):
     equity_age_max_ms: int = setting(
         default=60_000, minimum=100, maximum=86_400_000, about="older equities are not sized with"
     )
+    leader_silence_ms: int = setting(
+        default=30_000,
+        minimum=1_000,
+        maximum=3_600_000,
+        about="entries wait once nothing was heard of a leader for so long, unless a subscription says",
+    )
     dispatch_queue_chunks: int = setting(
         default=256,
         minimum=1,

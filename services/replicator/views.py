@@ -36,6 +36,7 @@ from paceline.ports.portfolios import Portfolio, Portfolios
 from paceline.ports.prices import Prices
 from services.replicator.directory import Directory
 from services.replicator.holdings import Books, LotRules
+from services.replicator.silence import Silence
 
 _NS_PER_MS = 1_000_000
 _PRICE_FRESH_NS = 5_000_000_000
@@ -62,6 +63,7 @@ class Views:
         calendar: Calendar,
         clock: Clock,
         equity_age_max_ms: int,
+        silence: Silence,
     ) -> None:
         self._directory = directory
         self._plans = plans
@@ -75,6 +77,7 @@ class Views:
         self._calendar = calendar
         self._clock = clock
         self._equity_age_max_ms = equity_age_max_ms
+        self._silence = silence
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], Mapping[SubscriptionId, SizingInputs]] = {}
 
@@ -162,6 +165,7 @@ class Views:
                 session_usable=self._directory.session_usable(each.follower),
                 market_open=self._is_open(keys[each.subscription_id], fill),
                 account_frozen=self._directory.frozen(each.follower),
+                close_only=self._silence.close_only(each, fill.broker_time_ns),
             )
             for each in subscriptions
         ]

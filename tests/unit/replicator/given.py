@@ -33,6 +33,7 @@ from paceline.ports.accounts import AccountGroup
 from paceline.ports.news import News, Touch
 from paceline.ports.plans import Chunk, Committed, LedgerKey, Passage
 from paceline.ports.portfolios import Portfolio
+from paceline.ports.presence import SessionPresence
 from paceline.ports.prices import Price
 from paceline.ports.sessions import Session, SessionId
 from paceline.ports.subscriptions import SubscriptionChanges
@@ -321,3 +322,20 @@ class FakeGroups:
     ) -> Mapping[AccountId, Sequence[AccountGroup]]:
         self.reads += 1
         return {each: self.groups[each] for each in account_ids if each in self.groups}
+
+
+class Signs:
+    """What feeds say of sessions."""
+
+    def __init__(self) -> None:
+        self.heard: dict[AccountId, int] = {}
+        self.away = False
+
+    async def sessions(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, SessionPresence]:
+        if self.away:
+            raise Unavailable("the store is away")
+        return {
+            each: SessionPresence(each, SessionState.LIVE, "", 0, self.heard[each])
+            for each in accounts
+            if each in self.heard
+        }

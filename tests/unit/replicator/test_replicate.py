@@ -22,6 +22,7 @@ from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import start_telemetry
 from services.replicator.directory import Directory
 from services.replicator.replicate import Replicator
+from services.replicator.silence import Silence
 from services.replicator.views import Views
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import KEY, LEADER, NOW, d, fill, report, subscription
@@ -38,6 +39,7 @@ from tests.unit.replicator.given import (
     FakeSubscriptions,
     PortfolioShelf,
     PriceShelf,
+    Signs,
     an_event,
 )
 
@@ -95,6 +97,7 @@ async def a_world(followers: int = 3, chunk: int = 2) -> World:
         always_open(),
         clock,
         60_000,
+        Silence(Signs(), dict, clock, Metrics(), 30_000),  # type: ignore[arg-type]
     )
     dispatched = Kept()
     replicator = Replicator(

@@ -19,7 +19,9 @@ from paceline.domain.subscription import Caps, InstrumentMapping, SizingMode, Su
 from paceline.ports.accounts import AccountGroup, GroupId
 from paceline.ports.portfolios import Portfolio
 from paceline.ports.prices import Price
+from paceline.runtime.metrics import Metrics
 from services.replicator.directory import Directory
+from services.replicator.silence import Silence
 from services.replicator.views import Views
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import FOLLOWER, KEY, LEADER, SBIN, SHARE, d, fill, report, subscription
@@ -35,6 +37,7 @@ from tests.unit.replicator.given import (
     FakeSubscriptions,
     PortfolioShelf,
     PriceShelf,
+    Signs,
 )
 
 S = 1_000_000_000
@@ -75,6 +78,7 @@ async def a_world(calendar: Calendar | None = None) -> World:
         calendar or always_open(),
         clock,
         60_000,
+        Silence(Signs(), dict, clock, Metrics(), 30_000),  # type: ignore[arg-type]
     )
     return World(clock, plans, people, market, views, commands, orders, groups)
 
