@@ -12,7 +12,7 @@ class EventKind(StrEnum):
     ORDER = "ORDER"
     FILL = "FILL"
     POSITION = "POSITION"
-    """The baseline of a first connect: what was held before anything was copied."""
+    """What was held before anything was copied, and later what the broker shows and no fill explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Fact:
     kind: EventKind
     body: OrderReport | Fill | PositionReport
     broker_time_ns: int
+    """By our clock where the broker's is known to be wrong; the body keeps his own words."""
     seen_ns: int
     recovered: bool
     raw: bytes
