@@ -3,7 +3,7 @@
 Each page goes on behind a mark that its list gave; everything but ledgers and instruments is newest first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Protocol
 from paceline.domain.account import Broker
 from paceline.domain.copy_order import Cause, CopyStatus
 from paceline.domain.copying.decision import Decision, Outcome, SkipReason
+from paceline.domain.copying.view import LeaderPosition
 from paceline.domain.event import Event, EventKind
 from paceline.domain.ids import (
     AccountId,
@@ -21,6 +22,7 @@ from paceline.domain.ids import (
     EventIdentity,
     InstrumentId,
     Offset,
+    Partition,
     SubscriptionId,
     Tag,
 )
@@ -126,6 +128,39 @@ class DecisionView:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanFilter:
+    leader: AccountId
+    created: Moments = Moments()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What one leader event led to, counted; while it is not complete, as far as it is committed."""
+
+    event: EventIdentity
+    leader: AccountId
+    partition: Partition
+    offset: Offset
+    started_at: datetime
+    complete: bool
+    planned: int
+    skipped: int
+    skips: Mapping[SkipReason, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where an account stood before a moment, as far as the journal can tell."""
+
+    positions: Mapping[InstrumentKey, LeaderPosition]
+    """Own and copied; of a key whose baseline came later: none."""
+    folded: bool
+    """Everything before the moment is in them; else the replicator has not read so far yet."""
+    kept_since_ns: int | None
+    """The first event that is still kept; None where everything is."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterView:
     number: int
     letter: DeadLetter
@@ -145,6 +180,30 @@ class History(Protocol):
         self, which: EventFilter, before: Offset | None, limit: int, *, with_raw: bool
     ) -> Sequence[Event]:
         """Of one account, whose offsets rise with time; without their raw frames unless asked for."""
+        ...
+
+    async def stretch(
+        self, account_id: AccountId, journaled: Nanoseconds, after: Offset, limit: int
+    ) -> Sequence[Event]:
+        """Events of one account behind an offset, oldest first, without their raw frames."""
+        ...
+
+    async def count(self, account_id: AccountId, journaled: Nanoseconds, most: int) -> int:
+        """How many such events there are; counted no further than `most`."""
+        ...
+
+    async def opening(self, account_id: AccountId, at_ns: int) -> Opening:
+        """As of before a moment of the journal's own time."""
+        ...
+
+    async def plans(
+        self, which: PlanFilter, before: tuple[datetime, EventIdentity] | None, limit: int
+    ) -> Sequence[PlanView]:
+        """Newest first."""
+        ...
+
+    async def plan(self, event: EventIdentity) -> PlanView:
+        """`NotFound` where an event led to none, yet or at all."""
         ...
 
     async def dead_letters(

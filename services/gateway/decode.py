@@ -3,19 +3,17 @@
 from paceline.adapters.wire.accounts import broker_app_from_wire
 from paceline.adapters.wire.enums import BROKER
 from paceline.adapters.wire.fields import only, required
-from paceline.adapters.wire.times import datetime_of, ns_of_timestamp
-from paceline.api.v1 import account_pb2, common_pb2
+from paceline.adapters.wire.times import ns_of_timestamp
+from paceline.api.v1 import account_pb2
 from paceline.domain.errors import Invalid
 from paceline.domain.secret import Secret
 from paceline.ports.accounts import BrokerApp
 from paceline.ports.broker import Tokens
-from paceline.ports.history import Moments, Nanoseconds
 from paceline.runtime.account_secrets import AccountSecrets
 from services.gateway.accounts import NewCredentials
 
 _NS_PER_S = 1_000_000_000
 _TOKEN_LIVES_NS = 3_600 * _NS_PER_S
-_NS_MAX = 2**63 - 1
 _APP_FIELDS = frozenset({"broker_app_id", "broker", "app_id", "app_secret", "redirect_uri", "display_name"})
 
 
@@ -53,22 +51,3 @@ def new_app_from_wire(wire: account_pb2.BrokerApp) -> tuple[BrokerApp, Secret]:
         broker = BROKER.read(wire.broker, "broker")
         named.broker_app_id = f"{broker.value}:{required(wire.app_id, 'app_id')}"
     return broker_app_from_wire(named), Secret(required(wire.app_secret, "app_secret"))
-
-
-def moments_of(wire: common_pb2.TimeRange) -> Moments:
-    return Moments(
-        datetime_of(wire.start_time, "start_time") if wire.HasField("start_time") else None,
-        datetime_of(wire.end_time, "end_time") if wire.HasField("end_time") else None,
-    )
-
-
-def nanoseconds_of(wire: common_pb2.TimeRange) -> Nanoseconds:
-    """As far as a column of nanoseconds reaches: the years 1678 to 2262."""
-    return Nanoseconds(
-        _bounded(ns_of_timestamp(wire.start_time, "start_time")) if wire.HasField("start_time") else None,
-        _bounded(ns_of_timestamp(wire.end_time, "end_time")) if wire.HasField("end_time") else None,
-    )
-
-
-def _bounded(ns: int) -> int:
-    return max(-_NS_MAX, min(ns, _NS_MAX))

@@ -3,16 +3,13 @@
 from paceline.adapters.wire.accounts import account_group_to_wire, account_to_wire, broker_app_to_wire
 from paceline.adapters.wire.answers import latency_to_wire, session_to_wire
 from paceline.adapters.wire.copy_orders import copy_order_to_wire
-from paceline.adapters.wire.decisions import decision_to_wire
 from paceline.adapters.wire.subscriptions import subscription_to_wire
 from paceline.adapters.wire.times import timestamp_of
 from paceline.api.v1 import account_pb2, copy_order_pb2, query_pb2, subscription_pb2
 from paceline.domain.account import AccountState
 from paceline.domain.copy_order import CopyStatus
-from paceline.domain.copying.explain import explain
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyRow
-from paceline.ports.history import DecisionView
 from paceline.ports.views import AccountView, AppView, GroupView, Readiness, SubscriptionView
 
 _FAILURES = {
@@ -50,15 +47,6 @@ def subscription_view_to_wire(view: SubscriptionView) -> subscription_pb2.Subscr
     wire = subscription_to_wire(view.subscription)
     wire.create_time.CopyFrom(timestamp_of(view.kept.created_at))
     wire.update_time.CopyFrom(timestamp_of(view.kept.updated_at))
-    return wire
-
-
-def decision_view_to_wire(view: DecisionView) -> copy_order_pb2.Decision:
-    decision = view.decision
-    wire = decision_to_wire(decision, view.cause)
-    if decision.reason is not None:
-        wire.detail = explain(decision.reason, decision.detail)
-    wire.create_time.CopyFrom(timestamp_of(view.decided_at))
     return wire
 
 

@@ -6,17 +6,15 @@ from paceline.adapters.wire.enums import (
     EVENT_KIND,
     EXCHANGE,
     INSTRUMENT_KIND,
-    OUTCOME,
     SEGMENT,
-    SKIP_REASON,
 )
 from paceline.adapters.wire.fields import required, within
+from paceline.adapters.wire.past import moments_of, nanoseconds_of
 from paceline.api.v1 import copy_order_pb2, query_pb2
 from paceline.domain.ids import (
     AccountId,
     BrokerOrderId,
     DecisionId,
-    EventIdentity,
     InstrumentId,
     SubscriptionId,
     Tag,
@@ -25,13 +23,11 @@ from paceline.domain.instrument_master import canonical
 from paceline.ports.history import (
     AuditFilter,
     DeadLetterFilter,
-    DecisionFilter,
     EventFilter,
     InstrumentFilter,
     LedgerFilter,
     OrderFilter,
 )
-from services.gateway.decode import moments_of, nanoseconds_of
 
 
 def events_of(wire: query_pb2.EventFilter) -> EventFilter:
@@ -51,18 +47,6 @@ def dead_letters_of(wire: query_pb2.ListDeadLettersRequest) -> DeadLetterFilter:
         account_id=AccountId(wire.account_id) if wire.account_id else None,
         kind=DEAD_LETTER_KIND.read(wire.kind, "kind") if wire.kind else None,
         received=within("received", nanoseconds_of, wire.received),
-    )
-
-
-def decisions_of(wire: copy_order_pb2.DecisionFilter) -> DecisionFilter:
-    return DecisionFilter(
-        subscription_id=SubscriptionId(wire.subscription_id) if wire.subscription_id else None,
-        leader=AccountId(wire.leader_id) if wire.leader_id else None,
-        follower=AccountId(wire.follower_id) if wire.follower_id else None,
-        outcome=OUTCOME.read(wire.outcome, "outcome") if wire.outcome else None,
-        reason=SKIP_REASON.read(wire.reason, "reason") if wire.reason else None,
-        event=EventIdentity(wire.event_identity) if wire.event_identity else None,
-        created=within("created", moments_of, wire.created),
     )
 
 

@@ -14,7 +14,7 @@ from paceline.ports.audit import Audit, AuditEntry
 from paceline.ports.changes import Change, Changes
 from paceline.ports.requests import Requests
 from paceline.runtime.grpc_status import RpcRefusedError, RpcStatus
-from services.gateway.sound import TEXT_MAX, require_sound
+from paceline.runtime.sound import TEXT_MAX, require_sound
 
 A = TypeVar("A", bound=Message)
 

@@ -14,15 +14,15 @@ from paceline.ports.accounts import GroupId
 from paceline.ports.changes import Change
 from paceline.ports.clock import Clock
 from paceline.ports.views import AccountFilter, AccountView, Views
+from paceline.runtime.paging import only_order, paged
+from paceline.runtime.sound import sound_name
 from services.gateway.accounts import AccountDesk, NewCredentials
 from services.gateway.catalogue import Catalogue
 from services.gateway.decode import credentials_from_wire
 from services.gateway.encode import account_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
-from services.gateway.paging import only_order, paged
 from services.gateway.servicer_apps import AppMethods
 from services.gateway.servicer_groups import GroupMethods
-from services.gateway.sound import sound_name
 
 A = TypeVar(
     "A",

@@ -14,12 +14,12 @@ from paceline.domain.secret import Secret
 from paceline.ports.accounts import BrokerApp
 from paceline.ports.changes import Change
 from paceline.ports.views import AppView, Views
+from paceline.runtime.paging import paged
+from paceline.runtime.sound import sound_name
 from services.gateway.catalogue import Catalogue
 from services.gateway.decode import new_app_from_wire
 from services.gateway.encode import app_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
-from services.gateway.paging import paged
-from services.gateway.sound import sound_name
 
 _FIXED = frozenset({"broker_app_id", "broker", "app_id", "version", "create_time", "update_time"})
 

@@ -11,11 +11,11 @@ from paceline.domain.ids import AccountId
 from paceline.ports.accounts import AccountGroup, GroupId
 from paceline.ports.changes import Change
 from paceline.ports.views import GroupView, Views
+from paceline.runtime.paging import paged
+from paceline.runtime.sound import sound_name
 from services.gateway.catalogue import Catalogue
 from services.gateway.encode import group_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
-from services.gateway.paging import paged
-from services.gateway.sound import sound_name
 
 _FIXED = frozenset({"account_group_id", "version", "create_time", "update_time"})
 

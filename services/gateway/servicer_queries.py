@@ -9,6 +9,7 @@ from paceline.adapters.wire.decisions import ledger_to_wire
 from paceline.adapters.wire.enums import BROKER
 from paceline.adapters.wire.events import event_to_wire
 from paceline.adapters.wire.fields import required, within
+from paceline.adapters.wire.past import decision_view_to_wire, decisions_of
 from paceline.api.v1 import query_pb2, query_pb2_grpc
 from paceline.domain.errors import Invalid, NotFound
 from paceline.domain.event import Event
@@ -20,14 +21,7 @@ from paceline.ports.copy_orders import CopyOrders, CopyRow
 from paceline.ports.history import DeadLetterView, DecisionView, History, LedgerView
 from paceline.ports.instruments import Instruments
 from paceline.ports.views import Readiness, Views
-from services.gateway import filters
-from services.gateway.encode import (
-    audit_entry_to_wire,
-    copy_row_to_wire,
-    decision_view_to_wire,
-    readiness_to_wire,
-)
-from services.gateway.paging import (
+from paceline.runtime.paging import (
     mark_of,
     moment_and_text_of,
     number_and_text_of,
@@ -36,7 +30,13 @@ from services.gateway.paging import (
     paged,
     texts_of,
 )
-from services.gateway.sound import require_sound
+from paceline.runtime.sound import require_sound
+from services.gateway import filters
+from services.gateway.encode import (
+    audit_entry_to_wire,
+    copy_row_to_wire,
+    readiness_to_wire,
+)
 
 
 class QueryServicer(query_pb2_grpc.QueryServiceServicer):
@@ -79,7 +79,7 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         self, request: query_pb2.ListDecisionsRequest, context: Any
     ) -> query_pb2.ListDecisionsResponse:
         only_order(request.order_by, "create_time desc")
-        which = within("filter", filters.decisions_of, request.filter)
+        which = within("filter", decisions_of, request.filter)
 
         async def fetch(after: str, limit: int) -> Sequence[DecisionView]:
             mark = moment_and_text_of(after)

@@ -14,10 +14,10 @@ from paceline.domain.ids import AccountId
 from paceline.ports.accounts import GroupId
 from paceline.ports.sessions import Session
 from paceline.ports.views import SessionFilter, Views
+from paceline.runtime.paging import only_order, paged
+from paceline.runtime.sound import require_sound, sound_name
 from services.gateway.feed_door import Ask, FeedDoor
 from services.gateway.once import Deed, Done, Once
-from services.gateway.paging import only_order, paged
-from services.gateway.sound import require_sound, sound_name
 
 A = TypeVar("A", bound=Message)
 F = TypeVar("F")

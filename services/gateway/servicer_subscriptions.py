@@ -18,10 +18,10 @@ from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.subscription import Subscription
 from paceline.ports.changes import Change
 from paceline.ports.views import SubscriptionFilter, SubscriptionView, Views
+from paceline.runtime.paging import only_order, paged
+from paceline.runtime.sound import sound_name
 from services.gateway.encode import subscription_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
-from services.gateway.paging import only_order, paged
-from services.gateway.sound import sound_name
 from services.gateway.subscriptions import Move, SubscriptionDesk
 
 A = TypeVar(

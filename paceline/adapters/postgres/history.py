@@ -1,6 +1,8 @@
 """What happened, read from PostgreSQL page by page."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 
 from paceline.adapters.postgres.copy_rows import copy_row_of, key_of, order_of
@@ -13,10 +15,14 @@ from paceline.adapters.postgres.ledgers import ledger_of
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.account import Broker
 from paceline.domain.copy_order import Cause, CauseKind
+from paceline.domain.copying.decision import SkipReason
+from paceline.domain.copying.tags import kind_of
+from paceline.domain.copying.view import FLAT, LeaderPosition
 from paceline.domain.errors import NotFound
 from paceline.domain.event import Event
-from paceline.domain.ids import InstrumentId, Offset, SubscriptionId
+from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, SubscriptionId
 from paceline.domain.instrument import Instrument
+from paceline.domain.partitioning import partition_of
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyRow
 from paceline.ports.history import (
@@ -31,11 +37,22 @@ from paceline.ports.history import (
     LedgerFilter,
     LedgerMark,
     LedgerView,
+    Nanoseconds,
+    Opening,
     OrderFilter,
     OrderMark,
+    PlanFilter,
+    PlanView,
 )
 
 _EVENTS = sql("history_events")
+_STRETCH = sql("history_stretch")
+_COUNT = sql("history_count")
+_FOLDED = sql("history_folded")
+_TRADED_SINCE = sql("history_traded_since")
+_REACH = sql("history_reach")
+_PLANS = sql("history_plans")
+_PLAN = sql("history_plan")
 _DEAD_LETTERS = sql("history_dead_letters")
 _DECISIONS = sql("history_decisions")
 _ORDERS_OF = sql("copy_order_by_decisions")
@@ -67,6 +84,52 @@ class PostgresHistory:
             limit,
         )
         return [event_of(row) for row in rows]
+
+    async def stretch(
+        self, account_id: AccountId, journaled: Nanoseconds, after: Offset, limit: int
+    ) -> Sequence[Event]:
+        rows = await self._database.fetch(_STRETCH, account_id, after, journaled.start, journaled.end, limit)
+        return [event_of(row) for row in rows]
+
+    async def count(self, account_id: AccountId, journaled: Nanoseconds, most: int) -> int:
+        return int(await self._database.value(_COUNT, account_id, journaled.start, journaled.end, most) or 0)
+
+    async def opening(self, account_id: AccountId, at_ns: int) -> Opening:
+        """What is folded now, less what was traded since; what stood before a baseline nobody knows."""
+        partition = partition_of(account_id)
+        folded = await self._database.fetch(_FOLDED, account_id, partition)
+        done = folded[0]["event_offset"]
+        positions = {
+            key_of(row): LeaderPosition(row["own"], row["copied"]) for row in folded if row["product"]
+        }
+        traded = await self._database.fetch(_TRADED_SINCE, account_id, done, at_ns)
+        for row in traded:
+            key = key_of(row)
+            positions[key] = _before(positions.get(key, FLAT), row["tag"], row["traded"])
+        for row in traded:
+            if row["baseline"]:
+                positions[key_of(row)] = FLAT
+        (reach,) = await self._database.fetch(_REACH, account_id, done, at_ns, partition)
+        return Opening(
+            {key: position for key, position in positions.items() if position != FLAT},
+            folded=not reach["unfolded"],
+            kept_since_ns=reach["kept_since_ns"],
+        )
+
+    async def plans(
+        self, which: PlanFilter, before: tuple[datetime, EventIdentity] | None, limit: int
+    ) -> Sequence[PlanView]:
+        created = which.created
+        rows = await self._database.fetch(
+            _PLANS, which.leader, *(before or (None, None)), created.start, created.end, limit
+        )
+        return [_plan_view(row) for row in rows]
+
+    async def plan(self, event: EventIdentity) -> PlanView:
+        rows = await self._database.fetch(_PLAN, event)
+        if not rows:
+            raise NotFound("plan", event)
+        return _plan_view(rows[0])
 
     async def dead_letters(
         self, which: DeadLetterFilter, before: int | None, limit: int
@@ -166,6 +229,26 @@ class PostgresHistory:
         if found is None:
             raise NotFound(f"{broker} instrument", native_id)
         return InstrumentId(found)
+
+
+def _before(position: LeaderPosition, tag: str, traded: Decimal) -> LeaderPosition:
+    if kind_of(tag) is CauseKind.EVENT:
+        return LeaderPosition(position.own, position.copied - traded)
+    return LeaderPosition(position.own - traded, position.copied)
+
+
+def _plan_view(row: Row) -> PlanView:
+    return PlanView(
+        EventIdentity(row["event_identity"]),
+        AccountId(row["leader"]),
+        Partition(row["partition"]),
+        Offset(row["event_offset"]),
+        row["started_at"],
+        row["complete"],
+        row["planned"],
+        row["skipped"],
+        {SkipReason(reason): count for reason, count in row["skips"].items()},
+    )
 
 
 def _ledger_view(row: Row) -> LedgerView:

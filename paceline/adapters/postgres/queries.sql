@@ -677,9 +677,12 @@ FROM fills WHERE copy_order_id = ANY($1::text[])
 ORDER BY copy_order_id, broker_time_ns, trade_id
 
 -- name: copy_order_sent
--- When requests of accounts were sent since a moment, ascending.
+-- When requests of accounts were sent since a moment, ascending: orders placed, and changes to them.
 SELECT account_id, sent_ns FROM copy_orders
 WHERE account_id = ANY($1::text[]) AND planned_ns >= $2 - 86400000000000 AND sent_ns >= $2
+UNION ALL
+SELECT account_id, sent_ns FROM copy_commands
+WHERE account_id = ANY($1::text[]) AND sent_ns > 0 AND sent_ns >= $2
 ORDER BY account_id, sent_ns
 
 -- name: account_insert
@@ -1222,6 +1225,75 @@ WHERE account_id = $1 AND ($2::bigint IS NULL OR event_offset < $2)
   AND ($5::text IS NULL OR order_id = $5) AND ($6::boolean IS NULL OR recovered = $6)
   AND ($7::bigint IS NULL OR journaled_ns >= $7) AND ($9::bigint IS NULL OR journaled_ns < $9)
 ORDER BY event_offset DESC LIMIT $10
+
+-- name: history_stretch
+-- Events of one account behind an offset, oldest first, within a time.
+SELECT partition, event_offset, sequence, journaled_ns, traceparent, identity, account_id, kind, body,
+    broker_time_ns, seen_ns, recovered, ''::bytea AS raw, revision
+FROM events
+WHERE account_id = $1 AND event_offset > $2
+  AND ($3::bigint IS NULL OR (journaled_ns >= $3
+       AND journaled_on >= (to_timestamp($3 / 1000000000) AT TIME ZONE 'UTC')::date))
+  AND ($4::bigint IS NULL OR (journaled_ns < $4
+       AND journaled_on <= (to_timestamp($4 / 1000000000) AT TIME ZONE 'UTC')::date))
+ORDER BY event_offset LIMIT $5
+
+-- name: history_count
+-- How many events of one account lie within a time, counted no further than asked.
+SELECT count(*) FROM (
+    SELECT 1 FROM events
+    WHERE account_id = $1
+      AND ($2::bigint IS NULL OR (journaled_ns >= $2
+           AND journaled_on >= (to_timestamp($2 / 1000000000) AT TIME ZONE 'UTC')::date))
+      AND ($3::bigint IS NULL OR (journaled_ns < $3
+           AND journaled_on <= (to_timestamp($3 / 1000000000) AT TIME ZONE 'UTC')::date))
+    LIMIT $4
+) found
+
+-- name: history_folded
+-- An account's positions as they are folded, and the offset up to which they are; one empty row when it is flat.
+SELECT d.event_offset, s.instrument_id, s.product, s.own, s.copied
+FROM (SELECT coalesce(max(event_offset), 0) AS event_offset FROM consumer_offsets
+      WHERE consumer = 'replicator' AND partition = $2) d
+LEFT JOIN leader_states s ON s.account_id = $1
+
+-- name: history_traded_since
+-- What an account traded from a moment up to an offset, by key and tag, and where a baseline was taken.
+SELECT body #>> '{key,instrument_id}' AS instrument_id, body #>> '{key,product}' AS product,
+    coalesce(body ->> 'tag', '') AS tag, bool_or(kind = 'POSITION') AS baseline,
+    coalesce(sum((body ->> 'quantity')::numeric * (body ->> 'side')::integer) FILTER (WHERE kind = 'FILL'), 0)
+        AS traded
+FROM events
+WHERE account_id = $1 AND event_offset <= $2 AND kind IN ('FILL', 'POSITION') AND journaled_ns >= $3
+  AND journaled_on >= (to_timestamp($3 / 1000000000) AT TIME ZONE 'UTC')::date
+GROUP BY 1, 2, 3
+
+-- name: history_reach
+-- Whether something before a moment lies behind an offset, and when the first event that is kept was journaled.
+SELECT EXISTS (SELECT FROM events WHERE account_id = $1 AND event_offset > $2 AND journaled_ns < $3) AS unfolded,
+    (SELECT e.journaled_ns FROM journal_floors f JOIN events e USING (partition)
+     WHERE f.partition = $4 AND e.event_offset > f.gone_offset ORDER BY e.event_offset LIMIT 1) AS kept_since_ns
+
+-- name: history_plans
+-- Plans of a leader, newest first, with their skips by reason.
+SELECT p.event_identity, p.leader, p.partition, p.event_offset, p.started_at, p.complete, p.planned, p.skipped,
+    (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM (
+        SELECT reason, count(*) AS n FROM decisions d
+        WHERE d.event_identity = p.event_identity AND outcome = 'SKIPPED' AND reason IS NOT NULL GROUP BY reason
+    ) counted) AS skips
+FROM plans p
+WHERE p.leader = $1 AND ($2::timestamptz IS NULL OR (p.started_at, p.event_identity) < ($2, $3))
+  AND ($4::timestamptz IS NULL OR p.started_at >= $4) AND ($5::timestamptz IS NULL OR p.started_at < $5)
+ORDER BY p.started_at DESC, p.event_identity DESC LIMIT $6
+
+-- name: history_plan
+-- One plan by its event, with its skips by reason.
+SELECT p.event_identity, p.leader, p.partition, p.event_offset, p.started_at, p.complete, p.planned, p.skipped,
+    (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM (
+        SELECT reason, count(*) AS n FROM decisions d
+        WHERE d.event_identity = p.event_identity AND outcome = 'SKIPPED' AND reason IS NOT NULL GROUP BY reason
+    ) counted) AS skips
+FROM plans p WHERE p.event_identity = $1
 
 -- name: history_dead_letters
 -- Frames nobody could use, newest first, filtered.

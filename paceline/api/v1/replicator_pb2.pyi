@@ -139,7 +139,7 @@ class PlanFilter(_message.Message):
     LEADER_ID_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     leader_id: _builtins.str
-    """Of this leader."""
+    """Of this leader; must be given."""
     @_builtins.property
     def created(self) -> _common_pb2.TimeRange:
         """Made within."""

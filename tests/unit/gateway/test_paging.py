@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from paceline.adapters.wire.pages import next_page_token
 from paceline.api.v1 import account_pb2
 from paceline.domain.errors import Invalid
-from services.gateway.paging import (
+from paceline.runtime.paging import (
     mark_of,
     moment_and_text_of,
     number_and_text_of,

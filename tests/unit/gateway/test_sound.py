@@ -4,7 +4,7 @@ import pytest
 
 from paceline.api.v1 import account_pb2, subscription_pb2
 from paceline.domain.errors import Invalid
-from services.gateway.sound import LONG_TEXT_MAX, TEXT_MAX, require_sound, sound_name
+from paceline.runtime.sound import LONG_TEXT_MAX, TEXT_MAX, require_sound, sound_name
 
 
 def problem_of(message: account_pb2.CreateAccountRequest | subscription_pb2.Subscription) -> str:

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from paceline.adapters.wire.pages import next_page_token, page_of
 from paceline.domain.errors import Invalid
-from services.gateway.sound import require_sound
+from paceline.runtime.sound import require_sound
 
 T = TypeVar("T")
 

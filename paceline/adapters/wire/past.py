@@ -1,0 +1,85 @@
+"""What happened, as it is asked for and told: times, decisions with their reasons, plans."""
+
+from paceline.adapters.wire.decisions import decision_to_wire
+from paceline.adapters.wire.enums import OUTCOME, SKIP_REASON
+from paceline.adapters.wire.fields import required, within
+from paceline.adapters.wire.times import datetime_of, ns_of_timestamp, timestamp_of
+from paceline.api.v1 import common_pb2, copy_order_pb2, replicator_pb2
+from paceline.domain.copying.explain import explain
+from paceline.domain.ids import AccountId, EventIdentity, SubscriptionId
+from paceline.ports.history import (
+    DecisionFilter,
+    DecisionView,
+    Moments,
+    Nanoseconds,
+    PlanFilter,
+    PlanView,
+)
+
+_NS_MAX = 2**63 - 1
+
+
+def moments_of(wire: common_pb2.TimeRange) -> Moments:
+    return Moments(
+        datetime_of(wire.start_time, "start_time") if wire.HasField("start_time") else None,
+        datetime_of(wire.end_time, "end_time") if wire.HasField("end_time") else None,
+    )
+
+
+def nanoseconds_of(wire: common_pb2.TimeRange) -> Nanoseconds:
+    """As far as a column of nanoseconds reaches: the years 1678 to 2262."""
+    return Nanoseconds(
+        _bounded(ns_of_timestamp(wire.start_time, "start_time")) if wire.HasField("start_time") else None,
+        _bounded(ns_of_timestamp(wire.end_time, "end_time")) if wire.HasField("end_time") else None,
+    )
+
+
+def _bounded(ns: int) -> int:
+    return max(-_NS_MAX, min(ns, _NS_MAX))
+
+
+def decisions_of(wire: copy_order_pb2.DecisionFilter) -> DecisionFilter:
+    return DecisionFilter(
+        subscription_id=SubscriptionId(wire.subscription_id) if wire.subscription_id else None,
+        leader=AccountId(wire.leader_id) if wire.leader_id else None,
+        follower=AccountId(wire.follower_id) if wire.follower_id else None,
+        outcome=OUTCOME.read(wire.outcome, "outcome") if wire.outcome else None,
+        reason=SKIP_REASON.read(wire.reason, "reason") if wire.reason else None,
+        event=EventIdentity(wire.event_identity) if wire.event_identity else None,
+        created=within("created", moments_of, wire.created),
+    )
+
+
+def decision_view_to_wire(view: DecisionView) -> copy_order_pb2.Decision:
+    decision = view.decision
+    wire = decision_to_wire(decision, view.cause)
+    if decision.reason is not None:
+        wire.detail = explain(decision.reason, decision.detail)
+    wire.create_time.CopyFrom(timestamp_of(view.decided_at))
+    return wire
+
+
+def plans_of(wire: replicator_pb2.PlanFilter) -> PlanFilter:
+    """Of one leader."""
+    return PlanFilter(
+        leader=AccountId(required(wire.leader_id, "leader_id")),
+        created=within("created", moments_of, wire.created),
+    )
+
+
+def plan_view_to_wire(view: PlanView) -> replicator_pb2.Plan:
+    """Skips by reason, the most frequent first."""
+    wire = replicator_pb2.Plan(
+        event_identity=view.event,
+        leader_id=view.leader,
+        partition=view.partition,
+        offset=view.offset,
+        create_time=timestamp_of(view.started_at),
+        complete=view.complete,
+        decision_count=view.planned + view.skipped,
+        planned_count=view.planned,
+        skipped_count=view.skipped,
+    )
+    for reason, count in sorted(view.skips.items(), key=lambda each: (-each[1], each[0])):
+        wire.skips_by_reason.add(reason=SKIP_REASON.wire[reason], count=count)
+    return wire
