@@ -11,6 +11,7 @@ from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccountGroups, PostgresAccounts
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leader_orders import PostgresLeaderOrders
 from paceline.adapters.postgres.leases import PostgresLeases
@@ -47,7 +48,10 @@ from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
+from services.replicator.holdings import LotRules
+from services.replicator.preview import Limits, Previews
 from services.replicator.replicate import Replicator
+from services.replicator.servicer import ReplicatorServicer
 from services.replicator.settings import Settings
 from services.replicator.silence import Silence
 from services.replicator.views import Views
@@ -130,7 +134,9 @@ async def compose(runtime: Runtime[Settings]) -> None:
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
     )
-    address = await serve(runtime)
+    address = await serve(
+        runtime, ReplicatorServicer(PostgresHistory(database), previews_of(runtime, database, redis))
+    )
     runtime.spawn("feed routes", feeds.run())
     runtime.spawn("executor routes", executors.run())
     listen(runtime, directory)
@@ -191,12 +197,28 @@ def calendar_of(runtime: Runtime[Settings], redis: Redis) -> Calendar:
     return judge.calendar
 
 
-async def serve(runtime: Runtime[Settings]) -> str:
-    """The address that the lease rows tell. Plans are asked for elsewhere; here nothing answers yet."""
+def previews_of(runtime: Runtime[Settings], database: Database, redis: Redis) -> Previews:
+    """By the schedule alone: what brokers say of the markets now says nothing about another day."""
+    settings = runtime.settings
+    by_hours = settings.market_hours is MarketHours.INDIA
+    return Previews(
+        PostgresHistory(database),
+        PostgresInstruments(database),
+        PostgresAccounts(database),
+        LotRules(PostgresAccountGroups(database), runtime.clock),
+        RedisPortfolios(redis),
+        india() if by_hours else always_open(),
+        runtime.clock,
+        Limits(settings.preview_days_max, settings.preview_events_max, settings.previews_at_once),
+    )
+
+
+async def serve(runtime: Runtime[Settings], servicer: ReplicatorServicer) -> str:
+    """The address that the lease rows tell."""
     server = grpc_server(runtime, map_error=map_domain_error)
     server.add(
         replicator_pb2_grpc.add_ReplicatorServiceServicer_to_server,
-        replicator_pb2_grpc.ReplicatorServiceServicer(),
+        servicer,
         replicator_pb2.DESCRIPTOR.services_by_name["ReplicatorService"].full_name,
     )
     await runtime.start(server)

@@ -36,3 +36,12 @@ class Settings(PartitionSettings):
         maximum=100_000,
         about="chunks that may wait for one executor; what is dropped its sweep finds",
     )
+    preview_days_max: int = setting(
+        default=31, minimum=1, maximum=366, about="longest stretch of the journal in one dry run"
+    )
+    preview_events_max: int = setting(
+        default=100_000, minimum=1, maximum=10_000_000, about="most events of the leader in one dry run"
+    )
+    previews_at_once: int = setting(
+        default=2, minimum=1, maximum=64, about="dry runs that are planned for side by side; others wait"
+    )

@@ -25,7 +25,7 @@ from paceline.domain.copying.view import (
 )
 from paceline.domain.errors import FailedPrecondition
 from paceline.domain.event import Event
-from paceline.domain.ids import BrokerOrderId, InstrumentId
+from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId
 from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
 from paceline.domain.money import BPS, EXACT, ZERO
@@ -290,6 +290,15 @@ class Preview:
             self.summary.skips += 1
             if decision.reason is not None:
                 self.summary.skips_by_reason[decision.reason] += 1
+
+
+def equities_missing(
+    subscription: Subscription, leader: Equity | None, follower: Equity | None
+) -> frozenset[AccountId]:
+    """Whose equity sizing needs and nobody gave."""
+    given = {"leader": (subscription.leader, leader), "follower": (subscription.follower, follower)}
+    needed = (given[whose] for whose in _BY_EQUITY.get(subscription.sizing.mode, ()))
+    return frozenset(account for account, equity in needed if equity is None)
 
 
 def assumptions(subscription: Subscription, assumed: Assumed) -> tuple[str, ...]:
