@@ -50,6 +50,7 @@ from services.gateway.accounts import AccountDesk
 from services.gateway.catalogue import Catalogue
 from services.gateway.feed_door import FeedDoor
 from services.gateway.once import Once
+from services.gateway.replicator_door import ReplicatorDoor
 from services.gateway.servicer_accounts import AccountServicer
 from services.gateway.servicer_queries import QueryServicer
 from services.gateway.servicer_sessions import SessionServicer
@@ -75,6 +76,7 @@ class Parts:
     seal: Seal
     once: Once
     door: FeedDoor
+    replicators: ReplicatorDoor
     clock: Clock
     random: Random
 
@@ -91,12 +93,15 @@ async def compose(runtime: Runtime[Settings]) -> None:
     routes = Routes(
         PostgresLeases(database, "feed", ttl_ms=0), runtime.clock, pins=PostgresPins(database, ttl_ms=0)
     )
+    replicators = Routes(PostgresLeases(database, "replicator", ttl_ms=0), runtime.clock)
+    channels = channel_pool(runtime)
     parts = Parts(
         database=database,
         redis=redis,
         seal=KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys)),
         once=Once(changes, requests, PostgresAudit(database), fingerprint_keys(settings)),
-        door=FeedDoor(channel_pool(runtime), routes, runtime.clock),
+        door=FeedDoor(channels, routes, runtime.clock),
+        replicators=ReplicatorDoor(channels, replicators, runtime.clock),
         clock=runtime.clock,
         random=runtime.random,
     )
@@ -104,6 +109,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     serve(server, parts)
     await runtime.start(server)
     runtime.spawn("feed routes", routes.run())
+    runtime.spawn("replicator routes", replicators.run())
     forget = forgetting(requests, settings.requests_kept_h)
     runtime.spawn("old requests", every(runtime.clock, FORGET_EVERY_S, "old requests", forget))
     relate = relating(changes, RedisRelations(redis))
@@ -141,7 +147,7 @@ def serve(server: GrpcServer, parts: Parts) -> None:
     )
     server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, accounts, _name(account_pb2))
     desk = SubscriptionDesk(RedisRelations(parts.redis), PostgresInstruments(database))
-    subscriptions = SubscriptionServicer(once, views, desk, parts.new_name)
+    subscriptions = SubscriptionServicer(once, views, desk, parts.replicators, parts.new_name)
     server.add(
         subscription_pb2_grpc.add_SubscriptionServiceServicer_to_server,
         subscriptions,

@@ -1,28 +1,30 @@
 """The gRPC edge of subscriptions: decode, call, encode."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from paceline.adapters.wire.enums import SUBSCRIPTION_STATE
 from paceline.adapters.wire.fields import within
 from paceline.adapters.wire.masks import masked
+from paceline.adapters.wire.previews import tried_subscription_from_wire
 from paceline.adapters.wire.subscriptions import (
     FIXED,
     new_subscription_from_wire,
     subscription_from_wire,
     subscription_to_wire,
 )
-from paceline.api.v1 import subscription_pb2, subscription_pb2_grpc
+from paceline.api.v1 import replicator_pb2, subscription_pb2, subscription_pb2_grpc
 from paceline.domain.errors import FailedPrecondition, Invalid
 from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.subscription import Subscription
 from paceline.ports.changes import Change
 from paceline.ports.views import SubscriptionFilter, SubscriptionView, Views
 from paceline.runtime.paging import only_order, paged
-from paceline.runtime.sound import sound_name
+from paceline.runtime.sound import require_sound, sound_name
 from services.gateway.encode import subscription_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
-from services.gateway.subscriptions import Move, SubscriptionDesk
+from services.gateway.replicator_door import ReplicatorDoor
+from services.gateway.subscriptions import Move, SubscriptionDesk, check_settings
 
 A = TypeVar(
     "A",
@@ -42,8 +44,16 @@ _LEFT_AS_THEY_ARE = (
 
 
 class SubscriptionServicer(subscription_pb2_grpc.SubscriptionServiceServicer):
-    def __init__(self, once: Once, views: Views, desk: SubscriptionDesk, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        once: Once,
+        views: Views,
+        desk: SubscriptionDesk,
+        replicators: ReplicatorDoor,
+        new_id: Callable[[], str],
+    ) -> None:
         self._once = once
+        self._replicators = replicators
         self._views = views
         self._desk = desk
         self._new_id = new_id
@@ -129,6 +139,22 @@ class SubscriptionServicer(subscription_pb2_grpc.SubscriptionServiceServicer):
         if request.successor_id:
             raise Invalid("successor_id", "must be empty unless policy is END_POLICY_HAND_OVER")
         return await self._move(request, context, subscription_pb2.EndSubscriptionResponse, Move.END)
+
+    async def PreviewSubscription(
+        self, request: subscription_pb2.PreviewSubscriptionRequest, context: Any
+    ) -> AsyncIterator[subscription_pb2.PreviewSubscriptionResponse]:
+        """The replicator's words; ends with the call."""
+        require_sound(request)
+        tried = within("subscription", tried_subscription_from_wire, request.subscription)
+        check_settings(tried)
+        asked = replicator_pb2.ReplicatorServicePreviewSubscriptionRequest(
+            subscription=request.subscription, range=request.range, assumptions=request.assumptions
+        )
+        async for piece in self._replicators.preview(tried.leader, asked):
+            if piece.HasField("summary"):
+                yield subscription_pb2.PreviewSubscriptionResponse(summary=piece.summary)
+            else:
+                yield subscription_pb2.PreviewSubscriptionResponse(decision=piece.decision)
 
     async def _move(self, request: Any, context: Any, kind: type[A], move: Move, cause: str = "") -> A:
         async def step(change: Change, name: SubscriptionId) -> SubscriptionView:

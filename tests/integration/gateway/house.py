@@ -46,6 +46,7 @@ from paceline.runtime.telemetry import start_telemetry
 from services.gateway.__main__ import Parts, serve
 from services.gateway.feed_door import FeedDoor
 from services.gateway.once import ACTOR_KEY, Once
+from services.gateway.replicator_door import ReplicatorDoor
 from tests.integration.gateway.feed_stand_in import FeedStandIn
 
 TOKEN = "planted-access-token"
@@ -198,6 +199,9 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
             [b"a key of tests"],
         ),
         door=FeedDoor(channels, routes, clock),
+        replicators=ReplicatorDoor(
+            channels, Routes(PostgresLeases(database, "replicator", ttl_ms=0), clock), clock
+        ),
         clock=clock,
         random=Random(7),
     )
