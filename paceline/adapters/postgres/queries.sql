@@ -1446,6 +1446,83 @@ SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id)
 WHERE s.follower = $1 AND l.entry_filled + l.exit_filled + l.adjusted <> 0
 ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
 
+-- name: drift_accounts
+-- Whoever holds copies in some partitions, should hold some, or has a drift that stands.
+SELECT s.follower AS account_id FROM subscriptions s
+JOIN ledgers l USING (subscription_id) JOIN accounts a ON a.account_id = s.follower
+WHERE a.partition = ANY($1::smallint[])
+  AND (l.ideal <> 0 OR l.entry_filled + l.exit_filled + l.adjusted <> 0)
+UNION
+SELECT account_id FROM drifts WHERE partition = ANY($1::smallint[]) AND ended_at IS NULL
+ORDER BY account_id
+
+-- name: drift_lock
+-- The ledgers of a follower, kept from moving until this transaction ends.
+SELECT FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = $1
+ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
+
+-- name: drift_standings
+-- Ledgers of a follower that hold or should hold something, or whose key has a drift that stands; whether
+-- something moves in their keys, and what the account holds by its fills.
+SELECT l.*, coalesce(s.settings ->> 'attribution', 'COPIES_FIRST') AS attribution,
+    coalesce(s.settings ->> 'drift', 'REPORT') AS policy, coalesce(d.heals, 0) AS heals,
+    EXISTS (SELECT FROM copy_orders c WHERE c.partition = $2 AND c.account_id = $1
+        AND c.instrument_id = l.instrument_id AND c.product = l.product
+        AND c.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')) AS ordering,
+    EXISTS (SELECT FROM copy_commands c WHERE c.partition = $2 AND c.account_id = $1
+        AND c.instrument_id = l.instrument_id AND c.product = l.product
+        AND c.status IN ('PLANNED', 'UNKNOWN')) AS changing,
+    EXISTS (SELECT FROM ledger_entries e WHERE e.subscription_id = l.subscription_id
+        AND e.instrument_id = l.instrument_id AND e.product = l.product
+        AND e.recorded_at > clock_timestamp() - make_interval(secs => $3)) AS moved,
+    coalesce((SELECT sum((t.quantity - t.exited) * t.side) FROM trades t WHERE t.account_id = $1
+        AND t.instrument_id = l.instrument_id AND t.product = l.product AND t.status = 'open'), 0) AS journal
+FROM subscriptions s JOIN ledgers l USING (subscription_id)
+LEFT JOIN drifts d ON d.account_id = $1 AND d.instrument_id = l.instrument_id AND d.product = l.product
+    AND d.ended_at IS NULL
+WHERE s.follower = $1
+  AND (l.ideal <> 0 OR l.entry_filled + l.exit_filled + l.adjusted <> 0 OR d.drift_id IS NOT NULL)
+ORDER BY l.subscription_id, l.instrument_id, l.product
+
+-- name: drift_newest
+-- The last order of each subscription and key.
+SELECT c.* FROM unnest($2::text[], $3::text[], $4::text[]) AS k (subscription_id, instrument_id, product)
+CROSS JOIN LATERAL (SELECT * FROM copy_orders o WHERE o.account_id = $1
+    AND o.subscription_id = k.subscription_id AND o.instrument_id = k.instrument_id AND o.product = k.product
+    ORDER BY o.planned_ns DESC, o.copy_order_id DESC LIMIT 1) c
+
+-- name: drift_seen
+-- Drifts of an account that begin or go on; `began` tells which.
+INSERT INTO drifts (account_id, partition, instrument_id, product, kind, copied, net, amount, evidence, book_ns,
+    heals)
+SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::numeric[], $7::numeric[], $8::numeric[],
+    $9::text[], $10::bigint[], $11::integer[])
+ON CONFLICT (account_id, instrument_id, product) WHERE ended_at IS NULL DO UPDATE
+SET kind = excluded.kind, copied = excluded.copied, net = excluded.net, amount = excluded.amount,
+    evidence = excluded.evidence, book_ns = excluded.book_ns, heals = drifts.heals + excluded.heals,
+    seen_at = now()
+RETURNING drift_id, instrument_id, product, xmax = 0 AS began
+
+-- name: drift_ended
+-- Drifts of an account that stand no more.
+UPDATE drifts d SET ended_at = now()
+FROM unnest($2::text[], $3::text[]) AS k (instrument_id, product)
+WHERE d.account_id = $1 AND d.instrument_id = k.instrument_id AND d.product = k.product AND d.ended_at IS NULL
+RETURNING d.drift_id, d.instrument_id, d.product
+
+-- name: drift_count
+-- How many drifts stand in some partitions.
+SELECT count(*) FROM drifts WHERE partition = ANY($1::smallint[]) AND ended_at IS NULL
+
+-- name: drift_page
+-- In the order in which they began; of a subscription those in whose keys it has a ledger.
+SELECT d.* FROM drifts d
+WHERE d.drift_id > $1 AND ($2::text IS NULL OR d.account_id = $2) AND ($3 OR d.ended_at IS NULL)
+  AND ($4::text IS NULL OR EXISTS (SELECT FROM ledgers l JOIN subscriptions s USING (subscription_id)
+      WHERE l.subscription_id = $4 AND s.follower = d.account_id AND l.instrument_id = d.instrument_id
+      AND l.product = d.product))
+ORDER BY d.drift_id LIMIT $5
+
 -- name: day_end_done
 -- The day has ended for these accounts; the first telling stands.
 INSERT INTO day_ends (account_id, trading_day, positions, closed, detail)
