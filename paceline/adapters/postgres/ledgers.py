@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from paceline.adapters.postgres.copy_rows import key_columns, key_of
-from paceline.adapters.postgres.database import Database, Row, Transaction, columns
+from paceline.adapters.postgres.database import Database, Row, Transaction, columns, literals
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.errors import Invalid
 from paceline.domain.ids import SubscriptionId
@@ -34,7 +34,7 @@ async def append_lines(transaction: Transaction, lines: Sequence[LedgerEntry]) -
     ]
     if len({row[:6] for row in rows}) != len(rows):
         raise Invalid("entries", "one line per subscription, key, cause, kind and intent")
-    return ledgers_of(await transaction.fetch(_APPLY, *columns(rows, 8)))
+    return ledgers_of(await transaction.fetch(_APPLY, *literals(rows, 8)))
 
 
 async def lock_ledgers(transaction: Transaction, keys: Iterable[LedgerKey]) -> dict[LedgerKey, Ledger]:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from paceline.adapters.postgres.copy_commands import insert_commands
 from paceline.adapters.postgres.copy_rows import ORDER_WIDTH, key_columns, key_of, order_columns, order_of
-from paceline.adapters.postgres.database import Database, Transaction, columns
+from paceline.adapters.postgres.database import Database, Transaction, columns, literals
 from paceline.adapters.postgres.decisions import DECISION_WIDTH, decision_columns, decision_of, sizing_of
 from paceline.adapters.postgres.fencing import not_owner, stale_partitions
 from paceline.adapters.postgres.ledgers import append_lines, ledgers_of, load_ledgers
@@ -128,7 +128,7 @@ async def _decide(transaction: Transaction, chunk: Chunk, moved: Iterable[Ledger
     fact = chunk.event.fact
     rows = [decision_columns(fact.identity, decision) for decision in sound]
     order_id = None if isinstance(fact.body, PositionReport) else fact.body.order_id
-    given = (*columns(rows, DECISION_WIDTH), fact.account_id, order_id)
+    given = (*literals(rows, DECISION_WIDTH), fact.account_id, order_id)
     new = {row["subscription_id"] for row in await transaction.fetch(_DECIDE, *given)}
     return tuple(decision for decision in sound if decision.subscription_id in new)
 
@@ -164,7 +164,7 @@ async def insert_orders(transaction: Transaction, orders: Sequence[CopyOrder]) -
     if not orders:
         return frozenset()
     rows = await transaction.fetch(
-        _INSERT_ORDERS, *columns([order_columns(order) for order in orders], ORDER_WIDTH)
+        _INSERT_ORDERS, *literals([order_columns(order) for order in orders], ORDER_WIDTH)
     )
     return frozenset(Tag(row["tag"]) for row in rows)
 

@@ -354,10 +354,12 @@ WITH fresh AS (
     INSERT INTO decisions (decision_id, event_identity, subscription_id, follower, instrument_id, product, side,
         intent, outcome, quantity, reason, detail, sizing_mode, sizing_value, ratio, unrounded, leader_equity,
         leader_equity_age_ms, follower_equity, follower_equity_age_ms, ordered, granted, rounded_up, limited_by)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-        $8::text[], $9::text[], $10::numeric[], $11::text[], $12::text[], $13::text[], $14::numeric[],
-        $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[], $19::numeric[], $20::bigint[],
-        $21::numeric[], $22::numeric[], $23::boolean[], $24::text[])
+    SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[],
+        $5::text::text[], $6::text::text[], $7::text::smallint[], $8::text::text[], $9::text::text[],
+        $10::text::numeric[], $11::text::text[], $12::text::text[], $13::text::text[], $14::text::numeric[],
+        $15::text::numeric[], $16::text::numeric[], $17::text::numeric[], $18::text::bigint[],
+        $19::text::numeric[], $20::text::bigint[], $21::text::numeric[], $22::text::numeric[],
+        $23::text::boolean[], $24::text::text[])
     ON CONFLICT (event_identity, subscription_id) DO NOTHING
     RETURNING subscription_id, decision_id, sizing_mode
 ), frozen AS (
@@ -415,8 +417,8 @@ ORDER BY account_id
 -- Appends lines that are not known yet and moves the fold by them; rows are taken in one order, by everyone.
 WITH lines AS (
     INSERT INTO ledger_entries (subscription_id, instrument_id, product, cause, kind, intent, quantity, reason)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-        $7::numeric[], $8::text[])
+    SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[],
+        $5::text::text[], $6::text::text[], $7::text::numeric[], $8::text::text[])
     ON CONFLICT DO NOTHING
     RETURNING subscription_id, instrument_id, product, kind, kind || '/' || intent AS of, quantity
 ), sums AS (
@@ -485,11 +487,13 @@ INSERT INTO copy_orders (copy_order_id, decision_id, cause_kind, cause_identity,
     partition, instrument_id, product, side, order_type, quantity, limit_price, trigger_price, validity,
     disclosed, offline, intent, lane, leg, slice, step, tag, leader_price, leader_time_ns, seen_ns,
     planned_ns, expires_ns, status, traceparent, leader_order_id)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-    $8::text[], $9::text[], $10::smallint[], $11::text[], $12::numeric[], $13::numeric[], $14::numeric[],
-    $15::text[], $16::numeric[], $17::boolean[], $18::text[], $19::smallint[], $20::integer[],
-    $21::integer[], $22::integer[], $23::text[], $24::numeric[], $25::bigint[], $26::bigint[],
-    $27::bigint[], $28::bigint[], $29::text[], $30::text[], $31::text[])
+SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[],
+    $6::text::text[], $7::text::smallint[], $8::text::text[], $9::text::text[], $10::text::smallint[],
+    $11::text::text[], $12::text::numeric[], $13::text::numeric[], $14::text::numeric[], $15::text::text[],
+    $16::text::numeric[], $17::text::boolean[], $18::text::text[], $19::text::smallint[],
+    $20::text::integer[], $21::text::integer[], $22::text::integer[], $23::text::text[], $24::text::numeric[],
+    $25::text::bigint[], $26::text::bigint[], $27::text::bigint[], $28::text::bigint[], $29::text::text[],
+    $30::text::text[], $31::text::text[])
 ON CONFLICT DO NOTHING
 RETURNING tag
 

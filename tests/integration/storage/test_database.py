@@ -7,11 +7,15 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.database import Database, literals
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.domain.errors import Unavailable
 from tests.integration.storage.makers import own
+
+_WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
 
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
@@ -102,3 +106,24 @@ async def test_a_fence_holds_off_a_take_over_and_lets_renewals_pass(
         with pytest.raises(asyncpg.LockNotAvailableError):
             await connection.execute("UPDATE leases SET epoch = epoch + 1")
     await connection.execute("UPDATE leases SET epoch = epoch + 1")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.none() | st.sampled_from(["", "NULL", "{}", '"', "\\", 'a\\"b,c', " x "]) | _WORDS,
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.booleans(),
+            st.none() | st.decimals(-(10**9), 10**9, allow_nan=False, places=18),
+        ),
+        max_size=5,
+    )
+)
+async def test_rows_written_out_as_literals_are_read_as_they_were(
+    database: Database, rows: list[tuple[object, ...]]
+) -> None:
+    query = (
+        "SELECT * FROM unnest($1::text::text[], $2::text::bigint[], $3::text::boolean[], $4::text::numeric[])"
+    )
+    assert [tuple(row) for row in await database.fetch(query, *literals(rows, 4))] == rows
