@@ -68,6 +68,7 @@ class House:
     feed_address: str
     routes: Routes
     metrics: Metrics
+    replicators: Routes
 
     def __post_init__(self) -> None:
         self.accounts = account_pb2_grpc.AccountServiceStub(self.channel)
@@ -186,6 +187,7 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
     feed, clock, metrics = FeedStandIn(), SystemClock(), Metrics()
     telemetry = start_telemetry(service="gateway", replica_id="1")
     routes = Routes(PostgresLeases(database, "feed", ttl_ms=0), clock)
+    replicators = Routes(PostgresLeases(database, "replicator", ttl_ms=0), clock)
     channels = ChannelPool(ClientCalls(metrics=metrics, telemetry=telemetry, deadline_s=5))
     seal = KeyringSeal.from_text(KEYRING)
     parts = Parts(
@@ -199,9 +201,7 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
             [b"a key of tests"],
         ),
         door=FeedDoor(channels, routes, clock),
-        replicators=ReplicatorDoor(
-            channels, Routes(PostgresLeases(database, "replicator", ttl_ms=0), clock), clock
-        ),
+        replicators=ReplicatorDoor(channels, replicators, clock),
         clock=clock,
         random=Random(7),
     )
@@ -211,7 +211,7 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
             serve(server, parts)
             await server.start()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-                yield House(channel, database, redis, seal, feed, feed_address, routes, metrics)
+                yield House(channel, database, redis, seal, feed, feed_address, routes, metrics, replicators)
     finally:
         routing.cancel()
         await channels.close()

@@ -403,5 +403,3 @@ async def test_many_at_once_all_come_through(house: House) -> None:
 async def test_what_is_not_built_yet_says_so(house: House) -> None:
     kill = house.subscriptions.KillSubscription(subscription_pb2.KillSubscriptionRequest())
     assert (await refusal_of(kill)).code is grpc.StatusCode.UNIMPLEMENTED
-    preview = house.subscriptions.PreviewSubscription(subscription_pb2.PreviewSubscriptionRequest())
-    assert (await refusal_of(preview.read())).code is grpc.StatusCode.UNIMPLEMENTED
