@@ -170,6 +170,9 @@ ORDERS_SENT = _counter(
 CHANGES = _counter(
     "paceline_executor_changes_total", "Changes to copy orders by what became of them.", "command", "outcome"
 )
+CHANGES = _counter(
+    "paceline_executor_changes_total", "Changes to copy orders by what became of them.", "command", "outcome"
+)
 BROKER_CALL_SECONDS = _seconds(
     "paceline_executor_broker_call_seconds", "One HTTP call to a broker.", "broker", "call", buckets=WIRE_S
 )
