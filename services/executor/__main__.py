@@ -7,8 +7,10 @@ from redis.asyncio import Redis
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersLogins, FyersSettings
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import SESSIONS, Listener
@@ -19,11 +21,14 @@ from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.postgres.settlement import PostgresSettlement
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
+from paceline.adapters.redis.prices import RedisPrices
 from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
 from paceline.domain.copy_order import CopyStatus
+from paceline.domain.ids import CopyOrderId
+from paceline.domain.order import OrderReport
 from paceline.ports.broker import Call
 from paceline.ports.copy_orders import CopyOrders
 from paceline.ports.settlement import Settlement
@@ -46,19 +51,21 @@ from paceline.runtime.retry import Backoff
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
 from services.executor.books import OrderBooks
+from services.executor.changes import Changes
+from services.executor.drift import DriftWatch, Pace, PositionBooks
 from services.executor.flights import Patience
 from services.executor.floor import Floor
 from services.executor.logins import Logins
 from services.executor.lots import Lots
 from services.executor.observe import Observer
-from services.executor.outcome import Outcome
+from services.executor.outcome import Answer, Outcome
 from services.executor.place import Placer
 from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import Settings
 from services.executor.sweep import Sweeper
-from services.executor.takeover import Reconciler
+from services.executor.takeover import Reconciler, Sought
 from services.executor.tenure import Fates, Tenure
 from services.executor.warm import Warmer
 from services.executor.windows import JITTER_MS, Windows
@@ -97,6 +104,7 @@ class Desks:
     floor: Floor
     results: Results
     reconciler: Reconciler
+    changes: Changes
     fates: Fates
     lots: Lots
     settlement: Settlement
@@ -112,7 +120,15 @@ async def compose(runtime: Runtime[Settings]) -> None:
     copy_orders = PostgresCopyOrders(database)
     trading = trading_of(runtime, stores, partitions, copy_orders)
     desks = desks_of(runtime, database, partitions, trading, copy_orders)
-    sweeper = Sweeper(copy_orders, desks.floor, desks.reconciler, partitions, clock, settings.sweep_after_ms)
+    sweeper = Sweeper(
+        copy_orders,
+        desks.floor,
+        desks.reconciler,
+        desks.changes,
+        partitions,
+        clock,
+        settings.sweep_after_ms,
+    )
     observer = Observer(
         desks.settlement, desks.lots, partitions, clock, desks.fates.observed, desks.floor.take_in
     )
@@ -133,15 +149,17 @@ async def compose(runtime: Runtime[Settings]) -> None:
         desks.floor,
         desks.results,
         desks.reconciler,
+        desks.changes,
         follower,
         offsets,
     )
-    address = await serve(runtime, desks.floor, trading.roster)
+    address = await serve(runtime, desks, trading.roster)
     runtime.spawn("feed routes", feeds.run())
     listen(runtime, trading, desks.floor)
     work(runtime, trading, desks)
     runtime.spawn("sweep", sweeper.run())
     runtime.spawn("events", follower.run())
+    watch_drift(runtime, stores, partitions, trading, desks)
     own(runtime, partitions, address, gain=tenure.gain, surrender=tenure.surrender, lose=tenure.lose)
 
 
@@ -207,10 +225,20 @@ def desks_of(
     def written(outcome: Outcome, status: CopyStatus) -> None:
         fates.written(outcome, status)
 
-    results = Results(copy_orders, settlement, lots, clock, written)
+    def answered(answer: Answer) -> None:
+        changes.answered(answer)
+
+    def claimed(copy_order_id: CopyOrderId) -> bool:
+        return changes.claims(copy_order_id)
+
+    def shown(sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
+        return changes.shown(sought, report, settled=settled)
+
+    copy_commands = PostgresCopyCommands(database)
+    results = Results(copy_orders, copy_commands, settlement, lots, clock, written)
     floor = Floor(
         trading.broker.limits,
-        placer.place,
+        placer.send,
         trading.logins.relogin,
         trading.windows,
         partitions,
@@ -218,6 +246,8 @@ def desks_of(
         metrics,
         results.put,
         patience_of(runtime),
+        answered,
+        claimed,
     )
     seconds = metrics.histogram(BROKER_CALL_SECONDS).labels(Broker.FYERS, Call.READ)
     books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows, clock), clock, seconds)
@@ -226,12 +256,24 @@ def desks_of(
         clock,
         metrics,
         results.put,
+        shown,
         request_max_ms=settings.broker_request_max_ms,
         settle_ms=settings.settle_ms,
         reads_at_once=settings.reads_at_once,
     )
-    fates = Fates(floor, reconciler)
-    return Desks(floor, results, reconciler, fates, lots, settlement)
+    changes = Changes(
+        copy_orders,
+        copy_commands,
+        floor,
+        reconciler,
+        partitions,
+        clock,
+        metrics,
+        results.put,
+        settings.sweep_after_ms,
+    )
+    fates = Fates(floor, reconciler, changes)
+    return Desks(floor, results, reconciler, changes, fates, lots, settlement)
 
 
 def patience_of(runtime: Runtime[Settings]) -> Patience:
@@ -246,12 +288,31 @@ def patience_of(runtime: Runtime[Settings]) -> Patience:
     )
 
 
-async def serve(runtime: Runtime[Settings], floor: Floor, roster: Roster) -> str:
+def watch_drift(
+    runtime: Runtime[Settings], stores: Stores, partitions: Partitions, trading: Trading, desks: Desks
+) -> None:
+    settings = runtime.settings
+    watch = DriftWatch(
+        PostgresDrifts(stores.database),
+        PositionBooks(trading.broker, trading.logins, trading.windows, runtime.clock),
+        desks.lots,
+        RedisPrices(stores.redis),
+        partitions,
+        desks.floor.take_in,
+        runtime.clock,
+        runtime.random,
+        runtime.metrics,
+        Pace(settings.drift_every_ms, settings.settle_ms, settings.drift_quiet_ms),
+    )
+    runtime.spawn("drift", watch.run())
+
+
+async def serve(runtime: Runtime[Settings], desks: Desks, roster: Roster) -> str:
     """The address that the lease rows tell."""
     server = grpc_server(runtime, map_error=map_domain_error)
     server.add(
         executor_pb2_grpc.add_ExecutorServiceServicer_to_server,
-        ExecutorServicer(floor.hint, roster.prepare),
+        ExecutorServicer(desks.floor.hint, desks.changes.bring, roster.prepare),
         executor_pb2.DESCRIPTOR.services_by_name["ExecutorService"].full_name,
     )
     await runtime.start(server)
@@ -291,6 +352,7 @@ def work(runtime: Runtime[Settings], trading: Trading, desks: Desks) -> None:
     runtime.spawn("results", desks.results.run())
     runtime.spawn("floor", desks.floor.run())
     runtime.spawn("reconciler", desks.reconciler.run())
+    runtime.spawn("changes", desks.changes.run())
 
 
 if __name__ == "__main__":

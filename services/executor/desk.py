@@ -4,12 +4,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from paceline.domain.copy_order import Intent
+from paceline.domain.copy_order import CommandKind, Intent
 from paceline.domain.execution import Command, Grants, Next, SequenceKey, next_commands
-from paceline.domain.ids import AccountId, CopyOrderId
+from paceline.domain.ids import AccountId, CommandId, CopyOrderId
 
 _LOOK_NS = 500_000_000
 """Whatever blocks a desk, what grew too old meanwhile is looked for so often."""
+
+
+Name = CopyOrderId | CommandId
+
+
+def name_of(command: Command) -> Name:
+    """An order is placed under its own name, and changed under that of the change."""
+    return command.change.command_id if command.change else command.order.copy_order_id
 
 
 @dataclass(slots=True)
@@ -37,7 +45,7 @@ class Desk:
     _entries_blocked_until_ns: int = 0
     _flying: Counter[SequenceKey] = field(default_factory=Counter)
     _resting: dict[SequenceKey, int] = field(default_factory=dict)
-    _tries: dict[CopyOrderId, Tries] = field(default_factory=dict)
+    _tries: dict[Name, Tries] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
@@ -52,16 +60,25 @@ class Desk:
         overtaken = self._overtaken_by(command)
         self._drop(overtaken)
         self.queue.append(command)
-        self._tries[command.order.copy_order_id] = tries
+        self._tries[name_of(command)] = tries
         self.quiet_until_ns = 0
         return overtaken
 
     def tries(self, command: Command) -> Tries:
-        return self._tries[command.order.copy_order_id]
+        return self._tries[name_of(command)]
 
     def gone(self, command: Command) -> Tries:
         """It was dropped and comes back no more; what was tried for it."""
-        return self._tries.pop(command.order.copy_order_id)
+        return self._tries.pop(name_of(command))
+
+    def waits(self, name: Name) -> bool:
+        return any(name_of(each) == name for each in self.queue)
+
+    def take_back(self, name: Name) -> Tries | None:
+        """It waits no more; None where it does not wait here."""
+        waiting = [each for each in self.queue if name_of(each) == name]
+        self._drop(waiting)
+        return self._tries.pop(name) if waiting else None
 
     def next(self, now_ns: int) -> Next:
         """What may go, as far as order allows; the limits have their say afterwards. The aged are dropped."""
@@ -112,7 +129,7 @@ class Desk:
     def _overtaken_by(self, command: Command) -> tuple[Command, ...]:
         """Unsent entries planned before an exit of their sequence, which may have made them unwanted."""
         leaving = command.order
-        if leaving.intent is not Intent.EXIT:
+        if leaving.intent is not Intent.EXIT or command.kind is not CommandKind.PLACE:
             return ()
         return tuple(
             each

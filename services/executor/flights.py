@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from paceline.domain.copy_order import CopyOrder, Intent
-from paceline.domain.copying.fold import GivenUp, Placed, Told
+from paceline.domain.copying.fold import GivenUp, Placed
 from paceline.domain.errors import (
     BrokerAuthFailed,
     BrokerError,
@@ -24,7 +23,7 @@ from paceline.ports.buckets import Buckets
 from paceline.ports.clock import Clock
 from paceline.runtime.partitions import Partitions
 from services.executor.desk import Desk, Tries
-from services.executor.outcome import Outcome
+from services.executor.outcome import Answer, Outcome, Said
 from services.executor.windows import JITTER_MS
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +34,7 @@ _GRANT_LIVES_NS = JITTER_MS * _NS_PER_MS // 2
 """A grant that is older is lost."""
 _LANDING_LOOK_S = 0.005
 
-Send = Callable[[CopyOrder], Awaitable[Placed]]
+Send = Callable[[Command], Awaitable[Said]]
 """One request; raises a `BrokerError`."""
 Relogin = Callable[[AccountId], Awaitable[bool]]
 """Whether there is another token than the one that was refused."""
@@ -64,6 +63,7 @@ class Flights:
         partitions: Partitions,
         clock: Clock,
         put: Callable[[Outcome], None],
+        answered: Callable[[Answer], None],
         patience: Patience,
         news: Callable[[], None],
     ) -> None:
@@ -73,6 +73,7 @@ class Flights:
         self._partitions = partitions
         self._clock = clock
         self._put = put
+        self._answered = answered
         self._patience = patience
         self._news = news
         self._tasks: dict[asyncio.Task[None], Partition] = {}
@@ -112,8 +113,8 @@ class Flights:
 
     async def _fly(self, desk: Desk, command: Command, epoch: Epoch, granted_ns: int) -> None:
         """The lease and the grant are looked at in the same step in which the request leaves."""
-        order, tries = command.order, desk.tries(command)
-        if not self._partitions.usable(partition_of(order.account_id), self._patience.need_ms):
+        tries = desk.tries(command)
+        if not self._partitions.usable(partition_of(desk.account_id), self._patience.need_ms):
             desk.again(command, self._clock.now_ns() + _LEASE_LOOK_NS)
             return
         if self._clock.monotonic_ns() - granted_ns > _GRANT_LIVES_NS:
@@ -121,17 +122,18 @@ class Flights:
             return
         tries.sent += 1
         sent_ns = self._clock.now_ns()
-        told = await self._told(order, epoch, tries.sent, sent_ns)
-        again_ns = await self._again_at(desk, order, tries, told)
+        told = await self._told(command, epoch, tries.sent, sent_ns)
+        again_ns = await self._again_at(desk, command, tries, told)
         if again_ns is not None:
             desk.again(command, again_ns)
             return
         desk.landed(command)
-        self._put(self._outcome(order, told, epoch, tries.sent, sent_ns))
+        self._tell(command, told, epoch, tries.sent, sent_ns)
 
-    async def _told(self, order: CopyOrder, epoch: Epoch, attempts: int, sent_ns: int) -> Told:
+    async def _told(self, command: Command, epoch: Epoch, attempts: int, sent_ns: int) -> Said | BrokerError:
+        order = command.order
         try:
-            return await self._send(order)
+            return await self._send(command)
         except BrokerError as problem:
             return problem
         except Exception as error:  # noqa: BLE001 - whatever broke, the order may stand at the broker
@@ -139,10 +141,12 @@ class Flights:
             return BrokerOutcomeUnknown(f"the request broke: {type(error).__name__}")
         except asyncio.CancelledError:
             lost = BrokerOutcomeUnknown("nobody waited for the answer any more")
-            self._put(Outcome(order, lost, epoch, attempts, sent_ns))
+            self._tell(command, lost, epoch, attempts, sent_ns)
             raise
 
-    async def _again_at(self, desk: Desk, order: CopyOrder, tries: Tries, told: Told) -> int | None:
+    async def _again_at(
+        self, desk: Desk, command: Command, tries: Tries, told: Said | BrokerError
+    ) -> int | None:
         """When it is sent again, which only what surely did not happen is; None when it is settled."""
         now_ns = self._clock.now_ns()
         match told:
@@ -155,22 +159,42 @@ class Flights:
                 tries.refused_logins += 1
                 if tries.refused_logins < self._patience.attempts_max and await self._relogged(desk):
                     return now_ns
-                return self._held_until(order, told)
+                return self._held_until(command, told)
             case BrokerNeverSent():
                 tries.never_sent += 1
                 if tries.never_sent < self._patience.attempts_max:
                     return now_ns + round(self._patience.backoff_s(tries.never_sent) * 1e9)
-                return self._held_until(order, told)
+                return self._held_until(command, told)
         return None
 
-    def _held_until(self, order: CopyOrder, problem: BrokerError) -> int | None:
-        """An exit that cannot be sent is held and alarmed, for as long as it takes; an entry is given up."""
-        if order.intent is not Intent.EXIT:
+    def _held_until(self, command: Command, problem: BrokerError) -> int | None:
+        """An exit or a change that cannot be sent is held and alarmed, for as long as it takes; an entry is
+        given up.
+        """
+        if command.enters:
             return None
-        _log.error("flights.exit_held", account=order.account_id, tag=order.tag, problem=problem.words)
+        order = command.order
+        _log.error(
+            "flights.held",
+            command=command.kind,
+            account=order.account_id,
+            tag=order.tag,
+            problem=problem.words,
+        )
         return self._clock.now_ns() + self._patience.held_exit_retry_ms * _NS_PER_MS
 
-    def _outcome(self, order: CopyOrder, told: Told, epoch: Epoch, attempts: int, sent_ns: int) -> Outcome:
+    def _tell(
+        self, command: Command, told: Said | BrokerError, epoch: Epoch, attempts: int, sent_ns: int
+    ) -> None:
+        if isinstance(told, Placed) or (command.change is None and isinstance(told, BrokerError)):
+            self._put(self._outcome(command, told, epoch, attempts, sent_ns))
+        else:
+            self._answered(Answer(command, told, attempts, sent_ns))
+
+    def _outcome(
+        self, command: Command, told: Placed | BrokerError, epoch: Epoch, attempts: int, sent_ns: int
+    ) -> Outcome:
+        order = command.order
         if isinstance(told, BrokerAuthFailed):
             return Outcome(order, GivenUp("LOGIN_NEEDED"), epoch, attempts, because=told)
         if isinstance(told, BrokerNeverSent):

@@ -10,7 +10,7 @@ from paceline.domain.copy_order import CommandKind, CopyOrder, Lane
 from paceline.domain.copying.fold import GivenUp, Withdrawn
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.execution import Command
-from paceline.domain.ids import AccountId, CopyOrderId, Partition
+from paceline.domain.ids import AccountId, CommandId, CopyOrderId, Partition
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Call, Limits, LimitScope
 from paceline.ports.buckets import Buckets, Take, Taken
@@ -21,7 +21,7 @@ from paceline.runtime.partitions import Partitions
 from services.executor.desk import Desk, Tries
 from services.executor.flights import Flights, Patience, Relogin, Send
 from services.executor.known import Known
-from services.executor.outcome import Outcome
+from services.executor.outcome import Answer, Outcome
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,10 @@ class Floor:
         metrics: Metrics,
         put: Callable[[Outcome], None],
         patience: Patience,
+        answered: Callable[[Answer], None],
+        claimed: Callable[[CopyOrderId], bool],
     ) -> None:
+        """`answered` hears of changes; what is `claimed` by one waits for it instead of being sent again."""
         self._limits = limits
         self._buckets = buckets
         self._partitions = partitions
@@ -60,8 +63,12 @@ class Floor:
         self._desks: dict[AccountId, Desk] = {}
         self._known = Known()
         self._open: set[Partition] = set()
+        self._claimed = claimed
+        self._aside: dict[CopyOrderId, tuple[CopyOrder, int]] = {}
         self._news = asyncio.Event()
-        self.flights = Flights(send, relogin, buckets, partitions, clock, put, patience, self._news.set)
+        self.flights = Flights(
+            send, relogin, buckets, partitions, clock, put, answered, patience, self._news.set
+        )
 
     def open(self, partitions: Iterable[Partition]) -> None:
         """What may have been sent of them by former owners is marked: the rest may come in."""
@@ -79,7 +86,7 @@ class Floor:
         new, known = 0, 0
         foreign: list[CopyOrderId] = []
         for order in orders:
-            if not self._serves(partition_of(order.account_id)):
+            if not self.serves(partition_of(order.account_id)):
                 foreign.append(order.copy_order_id)
             elif order.copy_order_id in self._known:
                 known += 1
@@ -97,8 +104,39 @@ class Floor:
 
     def send_again(self, order: CopyOrder, attempts: int) -> None:
         """Surely absent, or not withdrawn after all: the same step is sent."""
-        if self._serves(partition_of(order.account_id)):
+        if not self.serves(partition_of(order.account_id)):
+            return
+        if self._claimed(order.copy_order_id):
+            self._known.add(order)
+            self._aside[order.copy_order_id] = (order, attempts)
+        else:
             self._enter(order, attempts)
+
+    def unsent(self, order: CopyOrder) -> bool:
+        """Of a planned row: it surely is not at the broker, and does not leave before it is asked again."""
+        name = order.copy_order_id
+        if name in self._aside or name not in self._known:
+            return True
+        desk = self._desks.get(order.account_id)
+        return desk is not None and desk.waits(name)
+
+    def take_back(self, order: CopyOrder) -> int:
+        """An unsent order waits here no more; how often it was tried."""
+        name = order.copy_order_id
+        _, attempts = self._aside.pop(name, (order, 0))
+        desk = self._desks.get(order.account_id)
+        tries = desk.take_back(name) if desk else None
+        self._known.add(order)
+        return tries.sent if tries else attempts
+
+    def change(self, command: Command, attempts: int) -> None:
+        """Last in its sequence; `answered` hears what became of it."""
+        self._queue(command, attempts)
+
+    def drop(self, account_id: AccountId, name: CommandId) -> bool:
+        """Whether a change waited and waits no more; one in the air lands."""
+        desk = self._desks.get(account_id)
+        return desk is not None and desk.take_back(name) is not None
 
     def written(self, order: CopyOrder) -> None:
         """Its row says what became of it."""
@@ -117,6 +155,9 @@ class Floor:
         self._open -= gone
         self._desks = {each: desk for each, desk in self._desks.items() if partition_of(each) not in gone}
         self._known.leave(gone)
+        self._aside = {
+            each: kept for each, kept in self._aside.items() if partition_of(kept[0].account_id) not in gone
+        }
 
     async def run(self) -> None:
         """Until cancelled; what is in the air then is UNKNOWN."""
@@ -133,24 +174,27 @@ class Floor:
         finally:
             await self.flights.cut()
 
-    def _serves(self, partition: Partition) -> bool:
+    def serves(self, partition: Partition) -> bool:
         return partition in self._open and self._partitions.usable(partition)
 
     def _may_be_old_news(self, order: CopyOrder) -> bool:
         """From before the lease began, or so old that it may be forgotten here: only its row can tell."""
         partition = partition_of(order.account_id)
-        if not self._serves(partition):
+        if not self.serves(partition):
             return False
         began_ns = self._partitions.lease(partition).acquired_ns + _CLOCKS_APART_NS
         return order.planned_ns < max(began_ns, self._clock.now_ns() - _HINT_LIVES_NS)
 
     def _enter(self, order: CopyOrder, attempts: int = 0) -> None:
         self._known.add(order)
-        desk = self._desks.get(order.account_id)
+        self._queue(Command(CommandKind.PLACE, order), attempts)
+
+    def _queue(self, command: Command, attempts: int) -> None:
+        account_id = command.order.account_id
+        desk = self._desks.get(account_id)
         if desk is None:
-            desk = self._desks[order.account_id] = Desk(order.account_id, self._burst)
-        tries = Tries(self._clock.monotonic_ns(), sent=attempts)
-        for overtaken in desk.add(Command(CommandKind.PLACE, order), tries):
+            desk = self._desks[account_id] = Desk(account_id, self._burst)
+        for overtaken in desk.add(command, Tries(self._clock.monotonic_ns(), sent=attempts)):
             self._end(overtaken, Withdrawn(), desk)
         self._news.set()
 
@@ -181,14 +225,15 @@ class Floor:
         if not wanted:
             self._tell_depth()
             return
-        cost = self._limits.cost[Call.PLACE]
-        takes = [
-            Take(desk.account_id, self._limits.windows, Call.PLACE, command.enters, cost)
-            for desk, command in wanted
-        ]
+        takes = [self._take(command) for _, command in wanted]
         for (desk, command), taken in zip(wanted, await self._buckets.take(takes), strict=True):
             self._grant(desk, command, taken)
         self._news.set()
+
+    def _take(self, command: Command) -> Take:
+        call = Call(command.kind.value)
+        cost = self._limits.cost[call]
+        return Take(command.order.account_id, self._limits.windows, call, command.enters, cost)
 
     def _wanted(self) -> list[tuple[Desk, Command]]:
         """Of desks whose lease lasts long enough, what may go, no more than can leave at once."""

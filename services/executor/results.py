@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -11,6 +12,7 @@ from paceline.domain.copying.fold import Placed
 from paceline.domain.errors import BrokerOutcomeUnknown, Unavailable
 from paceline.domain.ids import Epoch, Partition
 from paceline.ports.clock import Clock
+from paceline.ports.copy_commands import CopyCommands
 from paceline.ports.copy_orders import CopyOrders, SendResult
 from paceline.ports.settlement import Settlement
 from services.executor.lots import Lots
@@ -35,12 +37,14 @@ class Results:
     def __init__(
         self,
         copy_orders: CopyOrders,
+        copy_commands: CopyCommands,
         settlement: Settlement,
         lots: Lots,
         clock: Clock,
         written: Written,
     ) -> None:
         self._copy_orders = copy_orders
+        self._copy_commands = copy_commands
         self._settlement = settlement
         self._lots = lots
         self._clock = clock
@@ -66,8 +70,10 @@ class Results:
             if not self._waiting:
                 self._news.clear()
             self._writing = frozenset(each.partition for each in group)
-            await self._until_written(self._plain, [each for each in group if _touches_no_ledger(each)])
-            await self._until_written(self._folded, [each for each in group if not _touches_no_ledger(each)])
+            news = [each for each in group if each.told is not None]
+            await self._until_written(self._plain, [each for each in news if _touches_no_ledger(each)])
+            await self._until_written(self._folded, [each for each in news if not _touches_no_ledger(each)])
+            await self._until_written(self._changes, [each for each in group if each.told is None])
             self._writing = frozenset()
 
     async def _until_written(self, write: Callable[[Group, Epochs], Awaitable[None]], group: Group) -> None:
@@ -99,7 +105,21 @@ class Results:
         for outcome in group:
             after = settling.orders.get(outcome.order.tag)
             if outcome.partition not in settled.stale and after is not None:
-                self._written(outcome, after.status)
+                self._written(_as_carried_out(outcome, settling), after.status)
+
+    async def _changes(self, group: Group, epochs: Epochs) -> None:
+        """Nothing but what became of changes; of two words on one the later counts."""
+        results = {each.change.command_id: each.change for each in group if each.change}
+        recorded = await self._copy_commands.record(epochs, list(results.values()))
+        for outcome in group:
+            if outcome.partition not in recorded.stale:
+                self._written(outcome, outcome.order.status)
+
+
+def _as_carried_out(outcome: Outcome, settling: Settling) -> Outcome:
+    if outcome.change is None or outcome.change.command_id in settling.changes:
+        return outcome
+    return replace(outcome, carried_out=False)
 
 
 def _newest(group: Group) -> dict[Partition, Epoch]:
@@ -119,6 +139,7 @@ def _status_of(outcome: Outcome) -> CopyStatus:
 
 
 def _news(outcome: Outcome) -> News:
+    assert outcome.told is not None  # noqa: S101  # those without were sorted out
     return News(
         outcome.partition,
         outcome.order.account_id,
@@ -128,6 +149,7 @@ def _news(outcome: Outcome) -> News:
         sent_ns=outcome.sent_ns,
         code=outcome.code,
         words=outcome.words,
+        change=outcome.change,
     )
 
 

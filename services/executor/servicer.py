@@ -1,36 +1,54 @@
 """The gRPC edge of the executor."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import structlog
+
+from paceline.adapters.wire.copy_commands import command_from_wire
 from paceline.adapters.wire.copy_orders import copy_order_from_wire
 from paceline.adapters.wire.fields import each
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
-from paceline.domain.copy_order import CopyOrder
-from paceline.domain.errors import FailedPrecondition
-from paceline.domain.ids import AccountId, CopyOrderId
+from paceline.domain.copy_order import CopyCommand, CopyOrder
+from paceline.domain.errors import Unavailable
+from paceline.domain.ids import AccountId, CommandId, CopyOrderId
+
+_log = structlog.get_logger(__name__)
 
 TakeIn = Callable[[Iterable[CopyOrder]], tuple[int, int, list[CopyOrderId]]]
+Bring = Callable[[Sequence[CopyCommand]], Awaitable[tuple[int, int, list[CommandId]]]]
 Prepare = Callable[[Iterable[AccountId]], Awaitable[None]]
 
 
 class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
-    """`Execute` acknowledges what came in; results stand in the rows. The rest is UNIMPLEMENTED for now."""
+    """`Execute` acknowledges what came in; results stand in the rows. The rest is UNIMPLEMENTED."""
 
-    def __init__(self, take_in: TakeIn, prepare: Prepare) -> None:
+    def __init__(self, take_in: TakeIn, bring: Bring, prepare: Prepare) -> None:
         self._take_in = take_in
+        self._bring = bring
         self._prepare = prepare
 
     async def Execute(
         self, request_iterator: AsyncIterator[executor_pb2.ExecuteRequest], context: Any
     ) -> AsyncIterator[executor_pb2.ExecuteResponse]:
         async for request in request_iterator:
-            if request.commands:
-                raise FailedPrecondition("modifications and cancellations cannot be executed yet")
             orders = each("orders", copy_order_from_wire, request.orders)
-            await self._prepare({order.account_id for order in orders})
+            commands = each("commands", command_from_wire, request.commands)
+            await self._prepare({one.account_id for one in orders} | {one.account_id for one in commands})
             new, known, foreign = self._take_in(orders)
+            changed, known_changes, foreign_changes = await self._changes(commands)
             ack = executor_pb2.BatchAck(
-                batch_id=request.batch_id, accepted=new, not_owned_ids=foreign, known=known
+                batch_id=request.batch_id,
+                accepted=new + changed,
+                not_owned_ids=[*foreign, *foreign_changes],
+                known=known + known_changes,
             )
             yield executor_pb2.ExecuteResponse(acks=[ack])
+
+    async def _changes(self, commands: Sequence[CopyCommand]) -> tuple[int, int, list[CommandId]]:
+        """Where the rows cannot be read now, the sweep finds them."""
+        try:
+            return await self._bring(commands) if commands else (0, 0, [])
+        except Unavailable as problem:
+            _log.warning("execute.changes_unread", problem=str(problem), commands=len(commands))
+            return 0, 0, []

@@ -52,3 +52,15 @@ class Settings(BrokerSettings):
     warm_connections: int = setting(
         default=0, minimum=0, maximum=5_000, about="connections to the broker opened ahead, per egress"
     )
+    drift_every_ms: int = setting(
+        default=60_000,
+        minimum=100,
+        maximum=86_400_000,
+        about="how often the ledgers of an account are compared with its position book",
+    )
+    drift_quiet_ms: int = setting(
+        default=30_000,
+        minimum=0,
+        maximum=3_600_000,
+        about="how long a position must not have moved before a position book is believed about it",
+    )

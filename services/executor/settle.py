@@ -9,12 +9,13 @@ import structlog
 from paceline.domain.copy_order import CopyOrder, Intent, OrderSpec
 from paceline.domain.copying.fold import Folded, SurelyAbsent, Told, Withdrawn, fold_result
 from paceline.domain.copying.surplus import Correction, sell_surplus
-from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, Tag
+from paceline.domain.ids import AccountId, CommandId, EventIdentity, InstrumentId, Offset, Partition, Tag
 from paceline.domain.instrument import Instrument
 from paceline.domain.ledger import Ledger, LedgerEntry
 from paceline.domain.money import slippage_bps, slippage_money
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.order_states import TERMINAL, IllegalTransition
+from paceline.ports.copy_commands import CommandResult
 from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
 from paceline.ports.plans import LedgerKey
 from paceline.ports.settlement import Decided, Standing
@@ -42,16 +43,21 @@ class News:
     sent_ns: int = 0
     code: str = ""
     words: str = ""
+    change: CommandResult | None = None
+    """What is written of the change that brought it about; nothing where the news cannot be."""
 
 
 @dataclass(slots=True)
 class Settling:
-    """Folds news in its order onto what stands; `orders` is what stands afterwards."""
+    """Folds news in its order onto what stands; `orders` is what stands afterwards, `changes` what became of
+    those that were carried out.
+    """
 
     news: Sequence[News]
     instruments: Mapping[InstrumentId, Instrument]
     now_ns: int
     orders: dict[Tag, CopyOrder] = field(default_factory=dict)
+    changes: dict[CommandId, CommandResult] = field(default_factory=dict)
     _ledgers: dict[LedgerKey, Ledger] = field(default_factory=dict)
     _open: dict[LedgerKey, dict[Tag, CopyOrder]] = field(default_factory=dict)
     _results: list[SendResult] = field(default_factory=list)
@@ -70,14 +76,22 @@ class Settling:
                 _log.warning("settle.not_our_order", account=news.account_id, tag=news.tag)
             elif news.partition not in stale and not _told_before(news, standing):
                 self._learn(news, order)
-        return Decided(self._results, self._moves, self._fills, self._lines, self._corrections(), self._specs)
+        return Decided(
+            self._results,
+            self._moves,
+            self._fills,
+            self._lines,
+            self._corrections(),
+            self._specs,
+            list(self.changes.values()),
+        )
 
     def _begin(self, standing: Standing) -> None:
         self.orders = dict(standing.orders)
         self._ledgers = dict(standing.ledgers)
         self._open = {key: {row.tag: row for row in rows} for key, rows in standing.open.items()}
         self._results, self._moves, self._fills, self._lines, self._specs = [], [], [], [], []
-        self._entered = {}
+        self._entered, self.changes = {}, {}
 
     def _learn(self, news: News, order: CopyOrder) -> None:
         instrument = self.instruments.get(order.spec.key.instrument_id)
@@ -88,11 +102,13 @@ class Settling:
         ledger = self._ledgers.get(key, Ledger()) if key else Ledger()
         others = [row for row in self._open.get(key, {}).values() if row.tag != order.tag] if key else []
         try:
-            folded = _fold(order, news.told, ledger, instrument.lot, others)
+            folded = _fold(order, news, ledger, instrument.lot, others)
         except IllegalTransition as problem:
             _log.error("settle.illegal", tag=order.tag, problem=str(problem))
             return
         self._note(news, order, folded, instrument.multiplier)
+        if news.change is not None:
+            self.changes[news.change.command_id] = news.change
         if key:
             self._keep(key, news, folded)
 
@@ -147,10 +163,14 @@ def _told_before(news: News, standing: Standing) -> bool:
 
 
 def _fold(
-    order: CopyOrder, told: Told, ledger: Ledger, lot: Decimal, others: Collection[CopyOrder]
+    order: CopyOrder, news: News, ledger: Ledger, lot: Decimal, others: Collection[CopyOrder]
 ) -> Folded:
-    """As `fold_result`; an entry that is surely not at the broker and wanted no more is taken back."""
-    if not isinstance(told, Withdrawn | SurelyAbsent):
+    """As `fold_result`; an entry that is surely not at the broker and wanted no more is taken back.
+
+    What a change takes back was decided with the ledger, and is not judged again.
+    """
+    told = news.told
+    if news.change is not None or not isinstance(told, Withdrawn | SurelyAbsent):
         return fold_result(order, told, ledger, lot, others)
     absent = fold_result(order, SurelyAbsent(), ledger, lot, others)
     if not _unwanted(absent.order, ledger, lot):

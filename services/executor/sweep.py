@@ -11,6 +11,7 @@ from paceline.domain.partitioning import partition_of
 from paceline.ports.clock import Clock
 from paceline.ports.copy_orders import CopyOrders, CopyRow
 from paceline.runtime.partitions import Held, Partitions
+from services.executor.changes import Changes
 from services.executor.floor import Floor
 from services.executor.takeover import Reconciler
 
@@ -30,6 +31,7 @@ class Sweeper:
         copy_orders: CopyOrders,
         floor: Floor,
         reconciler: Reconciler,
+        changes: Changes,
         partitions: Partitions,
         clock: Clock,
         sweep_after_ms: int,
@@ -37,6 +39,7 @@ class Sweeper:
         self._copy_orders = copy_orders
         self._floor = floor
         self._reconciler = reconciler
+        self._changes = changes
         self._partitions = partitions
         self._clock = clock
         self._sweep_after_ns = sweep_after_ms * _NS_PER_MS
@@ -46,6 +49,7 @@ class Sweeper:
         rows = await self._copy_orders.open_rows([each.partition for each in held], statuses=_UNSETTLED)
         for row in rows:
             self._look_at(row)
+        await self._changes.take_over([each.partition for each in held])
         if rows:
             _log.info("sweep.taken_over", rows=len(rows), partitions=len(held))
 
@@ -62,6 +66,7 @@ class Sweeper:
         held: frozenset[Partition] = self._partitions.held()
         if not held:
             return
+        await self._changes.sweep(held, _ROWS_MAX)
         rows = await self._copy_orders.open_rows(held, statuses=_UNSETTLED, limit=_ROWS_MAX)
         for row in rows:
             if not self._floor.knows(row.order.copy_order_id):

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from paceline.domain.copy_order import CopyOrder, CopyStatus
-from paceline.domain.copying.fold import SurelyAbsent, Withdrawn
+from paceline.domain.copying.fold import Resized, SurelyAbsent, Withdrawn
 from paceline.domain.ids import Partition
 from paceline.ports.offsets import Offsets
 from paceline.runtime.follow import Follower
 from paceline.runtime.partitions import Held
+from services.executor.changes import Changes
 from services.executor.floor import Floor
 from services.executor.outcome import Outcome
 from services.executor.results import Results
@@ -35,6 +36,7 @@ class Tenure:
     floor: Floor
     results: Results
     reconciler: Reconciler
+    changes: Changes
     follower: Follower
     offsets: Offsets
 
@@ -60,6 +62,7 @@ class Tenure:
         await self.lose(partitions)
 
     async def lose(self, partitions: Sequence[Partition]) -> None:
+        self.changes.leave(partitions)
         self.floor.leave(partitions)
         self.reconciler.leave(partitions)
         self.roster.lose(partitions)
@@ -72,18 +75,28 @@ class Fates:
 
     floor: Floor
     reconciler: Reconciler
+    changes: Changes
 
     def written(self, outcome: Outcome, status: CopyStatus) -> None:
         """What a row does not settle stays known and unsent: only a sure absence sends it again."""
-        order = outcome.order
+        self.changes.written(outcome)
+        if outcome.told is not None:
+            self._settled(outcome, status)
+        self.changes.told(outcome.order)
+
+    def _settled(self, outcome: Outcome, status: CopyStatus) -> None:
+        order, told = outcome.order, outcome.told
         if status is CopyStatus.UNKNOWN:
             self.reconciler.suspect(order, outcome.attempts, outcome.epoch)
         elif status is not CopyStatus.PLANNED:
             self.floor.written(order)
-        elif isinstance(outcome.told, SurelyAbsent | Withdrawn):
+        elif isinstance(told, Resized):
+            self.floor.send_again(replace(order, status=status, spec=told.spec), outcome.attempts)
+        elif isinstance(told, SurelyAbsent | Withdrawn):
             self.floor.send_again(replace(order, status=status), outcome.attempts)
 
     def observed(self, order: CopyOrder) -> None:
         """By the socket, which may be faster than the book or the answer."""
         if order.status not in _NOT_SETTLED and self.reconciler.told(order):
             self.floor.written(order)
+        self.changes.told(order)

@@ -22,6 +22,7 @@ import grpc.aio
 import simulator
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.copy_commands import PostgresCopyCommands, insert_commands
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
@@ -31,15 +32,18 @@ from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import open_redis
 from paceline.adapters.seal import KeyringSeal
+from paceline.adapters.wire.copy_commands import command_to_wire
 from paceline.adapters.wire.copy_orders import copy_order_to_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Account, AccountState, AccountType, Broker
-from paceline.domain.copy_order import CopyOrder, CopyStatus
+from paceline.domain.copy_order import Cause, CauseKind, CommandStatus, CopyCommand, CopyOrder, CopyStatus
+from paceline.domain.copying.build import Origin
+from paceline.domain.copying.changes import cancelled, modified
 from paceline.domain.copying.decision import Decision
 from paceline.domain.copying.plan import plan_chunk
 from paceline.domain.copying.view import Copier, LeaderState, Market
 from paceline.domain.event import Event
-from paceline.domain.ids import AccountId, BrokerAppId, Epoch, InstrumentId, Offset, Partition
+from paceline.domain.ids import AccountId, BrokerAppId, DecisionId, Epoch, InstrumentId, Offset, Partition
 from paceline.domain.instrument import Exchange, Instrument, InstrumentKind, Segment
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
@@ -99,9 +103,11 @@ class World:
     stack: AsyncExitStack
     plans: PostgresPlans = field(init=False)
     rows: PostgresCopyOrders = field(init=False)
+    changes: PostgresCopyCommands = field(init=False)
 
     def __post_init__(self) -> None:
         self.plans, self.rows = PostgresPlans(self.database), PostgresCopyOrders(self.database)
+        self.changes = PostgresCopyCommands(self.database)
 
     async def plan(self, followers: Iterable[AccountId], *, below_ticks: int = 200) -> list[CopyOrder]:
         """One leader fill, committed as a replicator does: an order for each, resting below the market."""
@@ -118,6 +124,40 @@ class World:
         chunk = Chunk(happened.partition, Epoch(1), happened, tuple(decisions))
         committed = await self.plans.commit_chunk(chunk)
         return [order for decision in committed.inserted for order in decision.orders]
+
+    async def working(self, followers: Iterable[AccountId]) -> list[CopyOrder]:
+        """Planned, sent, and resting at the broker."""
+        orders = await self.plan(followers)
+        await self.hint(orders)
+        await self.until_all(orders, CopyStatus.WORKING)
+        return orders
+
+    async def cancel(self, orders: Iterable[CopyOrder]) -> list[CopyCommand]:
+        """Written ahead, as a plan's changes are; nobody is told of them yet."""
+        return await self.command([cancelled(_origin(each), each) for each in orders])
+
+    async def modify(self, orders: Iterable[CopyOrder], quantity: int) -> list[CopyCommand]:
+        specs = [(each, replace(each.spec, quantity=Decimal(quantity))) for each in orders]
+        return await self.command([modified(_origin(each), each, spec) for each, spec in specs])
+
+    async def command(self, commands: list[CopyCommand]) -> list[CopyCommand]:
+        async with self.database.transaction() as transaction:
+            await insert_commands(transaction, commands)
+        return commands
+
+    async def until_changed(self, commands: Sequence[CopyCommand], status: CommandStatus) -> None:
+        """Every change ended so."""
+        names = [each.command_id for each in commands]
+
+        async def look() -> bool:
+            found = await self.changes.by_ids(names)
+            return Counter(row.command.status for row in found.values()) == {status: len(names)}
+
+        await until(look, f"{len(names)} changes are {status}")
+
+    def at_broker(self, order: CopyOrder) -> Order:
+        (found,) = (each for each in self.sim.exchange.orders.values() if each.tag == order.tag)
+        return found
 
     def leader_fill(self, below_ticks: int = 200) -> Event:
         number = next(_events)
@@ -182,17 +222,18 @@ class World:
         )
         await PostgresSessions(self.database).set_tokens(session, sealed)
 
-    async def hint(self, orders: Sequence[CopyOrder]) -> Counter[str]:
+    async def hint(self, orders: Sequence[CopyOrder], commands: Sequence[CopyCommand] = ()) -> Counter[str]:
         """As the replicator's dispatcher does, to whoever holds each account; what was acknowledged."""
         told: Counter[str] = Counter()
-        groups: dict[str, list[CopyOrder]] = {}
-        for order in orders:
-            address = await self.owner_of(partition_of(order.account_id))
-            groups.setdefault(address, []).append(order)
-        for address, group in groups.items():
-            request = executor_pb2.ExecuteRequest(
-                batch_id="b", orders=[copy_order_to_wire(each) for each in group]
-            )
+        groups: dict[str, executor_pb2.ExecuteRequest] = {}
+        for each in (*orders, *commands):
+            address = await self.owner_of(partition_of(each.account_id))
+            request = groups.setdefault(address, executor_pb2.ExecuteRequest(batch_id="b"))
+            if isinstance(each, CopyOrder):
+                request.orders.append(copy_order_to_wire(each))
+            else:
+                request.commands.append(command_to_wire(each))
+        for address, request in groups.items():
             async with grpc.aio.insecure_channel(address) as channel:
                 call = executor_pb2_grpc.ExecutorServiceStub(channel).Execute(iter([request]))
                 async for response in call:
@@ -280,6 +321,24 @@ async def a_world(postgres_url: str, redis_url: str, followers: int) -> AsyncIte
             partition_of(LEADER),
         )
         yield world
+
+
+def _origin(order: CopyOrder) -> Origin:
+    """Of a decision about an event of its own."""
+    number, now_ns = next(_events), time.time_ns()
+    assert order.subscription_id is not None
+    return Origin(
+        decision_id=DecisionId(f"change-{number}"),
+        cause=Cause(CauseKind.EVENT, f"change-{number}"),
+        subscription_id=order.subscription_id,
+        follower=order.account_id,
+        key=order.spec.key,
+        leader_price=order.leader_price,
+        leader_time_ns=now_ns,
+        seen_ns=now_ns,
+        planned_ns=now_ns,
+        traceparent="",
+    )
 
 
 async def _people(world: World) -> None:

@@ -9,18 +9,24 @@ from itertools import count
 from paceline.domain.copy_order import (
     Cause,
     CauseKind,
+    CommandKind,
+    CommandStatus,
+    CopyCommand,
     CopyOrder,
     CopyStatus,
     Intent,
     Lane,
     OrderSpec,
 )
-from paceline.domain.copying.fold import Placed
+from paceline.domain.copying.fold import Placed, Resized
 from paceline.domain.copying.tags import copy_order_id_of, decision_id_of, tag_of
-from paceline.domain.errors import BrokerError, Unavailable
+from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, Unavailable
+from paceline.domain.execution import Command
 from paceline.domain.ids import (
     AccountId,
     BrokerOrderId,
+    CommandId,
+    CopyOrderId,
     DecisionId,
     Epoch,
     InstrumentId,
@@ -31,14 +37,17 @@ from paceline.domain.ids import (
 )
 from paceline.domain.instrument import InstrumentKey, Product
 from paceline.domain.ledger import Ledger
-from paceline.domain.order import OrderType, Side
+from paceline.domain.order import OrderReport, OrderType, Side
 from paceline.domain.order_states import TRANSITIONS
 from paceline.domain.partitioning import partition_of
-from paceline.ports.broker import Call, Limits, LimitScope, Window
+from paceline.ports.broker import Book, BookRow, Call, Limits, LimitScope, Window
+from paceline.ports.copy_commands import CommandResult, CommandRow, CommandsRecorded
 from paceline.ports.copy_orders import CopyRow, Recorded, SendResult
 from paceline.ports.plans import LedgerKey
 from paceline.ports.settlement import Decide, Decided, Settled, Standing
 from paceline.runtime.partitions import Held, Partitions
+from services.executor.books import Reading
+from services.executor.outcome import CancelTaken, Said
 from tests.fakes.clock import FakeClock
 from tests.fakes.leases import FakeLeases
 from tests.unit.domain.given import KEY, SBIN, SHARE
@@ -104,6 +113,10 @@ def order(
     )
 
 
+def placing(order: CopyOrder) -> Command:
+    return Command(CommandKind.PLACE, order)
+
+
 def an_exit(event: str = "", **options: object) -> CopyOrder:
     return order(event, intent=Intent.EXIT, side=Side.SELL, **options)  # type: ignore[arg-type]
 
@@ -127,18 +140,32 @@ class FakeBroker:
     takes_s: float = 0.01
     says: dict[Tag, list[BrokerError]] = field(default_factory=dict)
     sent: list[tuple[Tag, int]] = field(default_factory=list)
+    kinds: list[CommandKind] = field(default_factory=list)
+    reports: list[OrderReport] | None = None
+    """The order book; None where it cannot be read."""
     relogins: int = 0
     has_new_token: bool = False
     silent: set[Tag] = field(default_factory=set)
 
-    async def send(self, order: CopyOrder) -> Placed:
+    async def send(self, command: Command) -> Said:
+        order, change = command.order, command.change
         self.sent.append((order.tag, self.clock.now_ns()))
+        self.kinds.append(command.kind)
         if order.tag in self.silent:
             await asyncio.get_running_loop().create_future()
         await self.clock.sleep(self.takes_s)
         if self.says.get(order.tag):
             raise self.says[order.tag].pop(0)
+        if change is not None:
+            return CancelTaken() if change.spec is None else Resized(change.spec, change.command_id)
         return Placed(BrokerOrderId(f"b-{order.tag}"))
+
+    async def book(self, account_id: AccountId) -> Reading:
+        if self.reports is None:
+            raise BrokerOutcomeUnknown("no book today")
+        asked_ns = self.clock.monotonic_ns()
+        rows = tuple(BookRow(each, b"") for each in self.reports)
+        return Reading(Book(rows, (), self.clock.now_ns()), asked_ns, asked_ns)
 
     async def relogin(self, account_id: AccountId) -> bool:
         self.relogins += 1
@@ -170,6 +197,11 @@ class FakeRows:
     """The next write is carried out, and its answer lost."""
     sent: dict[AccountId, Sequence[int]] = field(default_factory=dict)
 
+    commands: "FakeCommands" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.commands = FakeCommands(self)
+
     def put(self, *orders: CopyOrder, attempts: int = 0, written_ns: int | None = None) -> None:
         for each in orders:
             at = self.clock.now_ns() if written_ns is None else written_ns
@@ -187,7 +219,7 @@ class FakeRows:
         statuses: Iterable[CopyStatus] | None = None,
         limit: int = 10_000,
     ) -> Sequence[CopyRow]:
-        self._reach()
+        self.reach()
         wanted, some = set(statuses or ()), set(partitions)
         return [
             row
@@ -195,11 +227,17 @@ class FakeRows:
             if row.order.status in wanted and partition_of(row.order.account_id) in some
         ][:limit]
 
+    async def by_ids(self, ids: Iterable[CopyOrderId]) -> Mapping[CopyOrderId, CopyRow]:
+        self.reach()
+        wanted = set(ids)
+        found = (row for row in self.rows.values() if row.order.copy_order_id in wanted)
+        return {row.order.copy_order_id: row for row in found}
+
     async def record_results(
         self, epochs: Mapping[Partition, Epoch], results: Sequence[SendResult]
     ) -> Recorded:
-        self._reach()
-        stale = self._stale(epochs)
+        self.reach()
+        stale = self.stale(epochs)
         moved = {each.tag for each in results if each.partition not in stale and self._move(each)}
         self.groups.append(results)
         self._answer()
@@ -212,8 +250,8 @@ class FakeRows:
         tags: Iterable[Tag],
         decide: Decide,
     ) -> Settled:
-        self._reach()
-        stale = self._stale(epochs)
+        self.reach()
+        stale = self.stale(epochs)
         orders = {tag: self.rows[tag].order for tag in tags if tag in self.rows}
         decided = decide(Standing(orders, {}, dict(self.ledgers), dict(self.done)), stale)
         self.decided.append(decided)
@@ -223,6 +261,9 @@ class FakeRows:
             row = self.rows[move.tag]
             filled = row.order.filled if move.filled is None else move.filled
             self.rows[move.tag] = replace(row, order=replace(row.order, status=move.status, filled=filled))
+        for tag, spec in decided.specs:
+            self.rows[tag] = replace(self.rows[tag], order=replace(self.rows[tag].order, spec=spec))
+        self.commands.write(decided.commands)
         for line in decided.lines:
             key = (line.subscription_id, line.key)
             self.ledgers[key] = self.ledgers.get(key, Ledger()).with_lines([line])
@@ -235,12 +276,12 @@ class FakeRows:
     async def sent_since(
         self, accounts: Iterable[AccountId], since_ns: int
     ) -> Mapping[AccountId, Sequence[int]]:
-        self._reach()
+        self.reach()
         return {
             each: [at for at in self.sent[each] if at >= since_ns] for each in accounts if each in self.sent
         }
 
-    def _reach(self) -> None:
+    def reach(self) -> None:
         if self.failures:
             self.failures -= 1
             raise Unavailable("the database is away")
@@ -250,7 +291,7 @@ class FakeRows:
             self.lose_answer = False
             raise Unavailable("the answer was lost")
 
-    def _stale(self, epochs: Mapping[Partition, Epoch]) -> frozenset[Partition]:
+    def stale(self, epochs: Mapping[Partition, Epoch]) -> frozenset[Partition]:
         return frozenset(each for each, epoch in epochs.items() if self.epochs.get(each, epoch) != epoch)
 
     def _move(self, result: SendResult) -> bool:
@@ -272,6 +313,60 @@ class FakeRows:
             accepted_ns=result.accepted_ns or row.accepted_ns,
         )
         return True
+
+
+@dataclass
+class FakeCommands:
+    """Changes to those copy orders, with the rules of their table: what is over stays as it is."""
+
+    orders: FakeRows
+    rows: dict[CommandId, CommandRow] = field(default_factory=dict)
+    written: list[tuple[CommandId, CommandStatus]] = field(default_factory=list)
+
+    def put(self, *commands: CopyCommand, written_ns: int | None = None, attempts: int = 0) -> None:
+        for each in commands:
+            at = self.orders.clock.now_ns() if written_ns is None else written_ns
+            self.rows[each.command_id] = CommandRow(each, at, attempts, "", "", 0)
+
+    def status(self, command: CopyCommand) -> CommandStatus:
+        return self.rows[command.command_id].command.status
+
+    async def open_commands(
+        self, partitions: Iterable[Partition], limit: int = 10_000
+    ) -> Sequence[CommandRow]:
+        self.orders.reach()
+        wanted = set(partitions)
+        mine = (row for row in self.rows.values() if partition_of(row.command.account_id) in wanted)
+        return [row for row in mine if row.command.open][:limit]
+
+    async def by_ids(self, ids: Iterable[CommandId]) -> Mapping[CommandId, CommandRow]:
+        self.orders.reach()
+        return {each: self.rows[each] for each in ids if each in self.rows}
+
+    async def record(
+        self, epochs: Mapping[Partition, Epoch], results: Sequence[CommandResult]
+    ) -> CommandsRecorded:
+        self.orders.reach()
+        stale = self.orders.stale(epochs)
+        moved = self.write([each for each in results if each.partition not in stale])
+        return CommandsRecorded(moved, stale)
+
+    def write(self, results: Iterable[CommandResult]) -> frozenset[CommandId]:
+        moved = set()
+        for each in results:
+            row = self.rows[each.command_id]
+            if row.command.open:
+                moved.add(each.command_id)
+                self.written.append((each.command_id, each.status))
+                self.rows[each.command_id] = replace(
+                    row,
+                    command=replace(row.command, status=each.status),
+                    attempts=max(row.attempts, each.attempts),
+                    error_code=each.error_code,
+                    error_text=each.error_text,
+                    sent_ns=each.sent_ns or row.sent_ns,
+                )
+        return frozenset(moved)
 
 
 class FakeInstruments:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,7 +18,8 @@ from paceline.domain.errors import (
     BrokerRejected,
     Unavailable,
 )
-from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.execution import Command
+from paceline.domain.ids import AccountId, CopyOrderId, Epoch, Partition
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Call
 from paceline.ports.buckets import Take, Taken
@@ -28,7 +29,7 @@ from paceline.runtime.partitions import Partitions
 from services.executor.flights import Patience
 from services.executor.floor import Floor
 from services.executor.known import REMEMBERED_NS
-from services.executor.outcome import Outcome
+from services.executor.outcome import Answer, Outcome
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
 from tests.unit.executor.given import FOLLOWER, HOME, LIMITS, FakeBroker, S, an_exit, holding, order
@@ -44,7 +45,9 @@ class World:
     partitions: Partitions
     floor: Floor
     metrics: Metrics
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[Outcome]
+    answers: list[Answer]
+    claimed: set[CopyOrderId]
 
     def bring(self, *orders: CopyOrder) -> tuple[int, int, list[str]]:
         new, known, foreign = self.floor.take_in(orders)
@@ -68,6 +71,8 @@ async def a_floor(**patience: int) -> AsyncIterator[World]:
     broker, metrics = FakeBroker(clock), Metrics()
     buckets, partitions = FakeBuckets(clock), await holding(clock)
     outcomes: list[Outcome] = []
+    answers: list[Answer] = []
+    claimed: set[CopyOrderId] = set()
     settings = {"need_ms": 0, "sends_max": 100, "attempts_max": 3, "held_exit_retry_ms": 5_000} | patience
     floor = Floor(
         LIMITS,
@@ -79,12 +84,14 @@ async def a_floor(**patience: int) -> AsyncIterator[World]:
         metrics,
         outcomes.append,
         Patience(**settings, backoff_s=lambda attempt: 0.1 * attempt),
+        answers.append,
+        claimed.__contains__,
     )
     floor.open(EVERYWHERE)
     beating = asyncio.create_task(partitions.run())
     running = asyncio.create_task(floor.run())
     try:
-        yield World(clock, broker, buckets, partitions, floor, metrics, outcomes)
+        yield World(clock, broker, buckets, partitions, floor, metrics, outcomes, answers, claimed)
     finally:
         for task in (running, beating):
             task.cancel()
@@ -271,7 +278,7 @@ async def test_a_request_that_breaks_in_an_unforeseen_way_may_stand_too() -> Non
     async with a_floor() as world:
         one = order("e1")
 
-        async def broken(each: CopyOrder) -> Placed:
+        async def broken(each: Command) -> Placed:
             raise KeyError("planted")
 
         world.floor.flights._send = broken

@@ -32,7 +32,7 @@ from services.executor.logins import Logins
 from services.executor.place import Placer
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
-from tests.unit.executor.given import FOLLOWER, LIMITS, S, order
+from tests.unit.executor.given import FOLLOWER, LIMITS, S, order, placing
 from tests.unit.executor.people import FakeCredentials, FakeRelogin
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -105,7 +105,7 @@ async def a_world(telemetry: Telemetry | None = None) -> World:
 async def test_an_order_is_placed_and_measured_under_its_accounts_type() -> None:
     world = await a_world()
     one = replace(order("e1"), seen_ns=world.clock.now_ns() - S)
-    assert await world.placer.place(one) == Placed(BrokerOrderId("b1"))
+    assert await world.placer.send(placing(one)) == Placed(BrokerOrderId("b1"))
     assert world.metrics.value(ORDERS_SENT, command="PLACE", outcome="accepted", account_type="live") == 1
     assert world.metrics.value(PLATFORM_SECONDS, account_type="live") == 1
     assert world.metrics.value(BROKER_CALL_SECONDS, broker="fyers", call="PLACE") == 1
@@ -115,7 +115,7 @@ async def test_what_the_broker_says_goes_on_and_is_counted() -> None:
     world = await a_world()
     world.desk.says = [BrokerRejected("no margin")]
     with pytest.raises(BrokerRejected):
-        await world.placer.place(order("e1"))
+        await world.placer.send(placing(order("e1")))
     assert world.metrics.value(ORDERS_SENT, command="PLACE", outcome="rejected", account_type="live") == 1
 
 
@@ -123,7 +123,7 @@ async def test_without_a_token_nothing_is_asked() -> None:
     world = await a_world()
     world.credentials.forget(FOLLOWER)
     with pytest.raises(BrokerLoginNeeded):
-        await world.placer.place(order("e1"))
+        await world.placer.send(placing(order("e1")))
     assert world.desk.tokens == []
 
 
@@ -157,7 +157,7 @@ async def test_the_executors_span_stands_between_the_plan_and_the_call() -> None
 
     telemetry = start_telemetry(service="executor", replica_id="a", exporter=Kept())
     world = await a_world(telemetry)
-    await world.placer.place(replace(order("e1"), traceparent=f"00-{TRACE}-b7ad6b7169203331-01"))
+    await world.placer.send(placing(replace(order("e1"), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")))
     await asyncio.to_thread(telemetry.shutdown)
     call, send = spans
     assert (send.name, call.name, call.kind) == ("executor send", "broker place", SpanKind.CLIENT)

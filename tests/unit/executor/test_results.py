@@ -35,6 +35,7 @@ async def writing() -> AsyncIterator[World]:
     heard: list[tuple[CopyOrder, CopyStatus]] = []
     results = Results(
         rows,  # type: ignore[arg-type]  # as much of the port as this needs
+        rows.commands,  # type: ignore[arg-type]
         rows,
         Lots(FakeInstruments(), clock),  # type: ignore[arg-type]
         clock,

@@ -165,7 +165,7 @@ def test_an_instrument_that_nobody_knows_is_refused_and_holds_nobody_up() -> Non
 
 def test_nothing_of_a_stale_partition_is_decided() -> None:
     decided, settling = settle(news(trade(4), offset=5), stale=True)
-    assert decided == Decided([], [], [], [], [], [])
+    assert decided == Decided([], [], [], [], [], [], [])
     assert settling.orders[ORDER.tag] == ORDER
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from paceline.domain.copying.fold import SurelyAbsent
 from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown
-from paceline.domain.ids import AccountId, BrokerOrderId, Epoch
+from paceline.domain.ids import AccountId, BrokerOrderId, CommandId, Epoch
 from paceline.domain.order import BrokerStatus, OrderReport
 from paceline.ports.broker import Book, BookRow, Malformed, MalformedKind
 from paceline.runtime.metric_names import ORDERS_UNKNOWN, RECONCILES
 from paceline.runtime.metrics import Metrics
 from services.executor.books import Reading
 from services.executor.outcome import Outcome
-from services.executor.takeover import Reconciler
+from services.executor.takeover import Reconciler, Sought
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import report
 from tests.unit.executor.given import FOLLOWER, HOME, S, order
@@ -34,6 +34,7 @@ class World:
     """For the limits, before the broker is asked."""
     reads: list[int] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    shown: list[tuple[CommandId, OrderReport | None, bool]] = field(default_factory=list)
 
     async def read(self, account_id: AccountId) -> Reading:
         await self.clock.sleep(self.waits_s)
@@ -43,6 +44,10 @@ class World:
         self.reads.append(asked_ns)
         rows = tuple(BookRow(each, b"") for each in self.book)
         return Reading(Book(rows, self.malformed, self.clock.now_ns()), asked_ns, asked_ns)
+
+    def show(self, sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
+        self.shown.append((sought.command.command_id, report, settled))
+        return settled or report is not None
 
     async def until_settled(self) -> Outcome:
         for _ in range(LATE_S * 10):
@@ -61,6 +66,7 @@ async def reconciling() -> AsyncIterator[tuple[World, Reconciler]]:
         clock,
         world.metrics,
         world.outcomes.append,
+        world.show,
         request_max_ms=REQUEST_S * 1000,
         settle_ms=SETTLE_S * 1000,
         reads_at_once=4,

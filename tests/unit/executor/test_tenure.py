@@ -9,24 +9,26 @@ from typing import Any
 import pytest
 
 from paceline.adapters.wire.copy_orders import copy_order_to_wire
-from paceline.api.v1 import copy_order_pb2, executor_pb2
+from paceline.api.v1 import executor_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.copying.fold import GivenUp, SurelyAbsent
-from paceline.domain.errors import BrokerOutcomeUnknown, FailedPrecondition, NotOwner, Unavailable
-from paceline.domain.ids import AccountId, Epoch, Offset, Partition
+from paceline.domain.errors import BrokerOutcomeUnknown, NotOwner, Unavailable
+from paceline.domain.ids import AccountId, CopyOrderId, Epoch, Offset, Partition
+from paceline.domain.order import OrderReport
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.books import Reading
+from services.executor.changes import Changes
 from services.executor.flights import Patience
 from services.executor.floor import Floor
 from services.executor.lots import Lots
-from services.executor.outcome import Outcome
+from services.executor.outcome import Answer, Outcome
 from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.servicer import ExecutorServicer
 from services.executor.sweep import Sweeper
-from services.executor.takeover import Reconciler
+from services.executor.takeover import Reconciler, Sought
 from services.executor.tenure import Fates, Tenure
 from services.executor.warm import Warmer
 from services.executor.windows import Windows
@@ -73,6 +75,7 @@ class World:
     partitions: Partitions
     floor: Floor
     reconciler: Reconciler
+    changes: Changes
     sweeper: Sweeper
     roster: Roster
     follower: FakeFollower
@@ -95,27 +98,57 @@ async def an_executor() -> AsyncIterator[World]:
     def written(outcome: Outcome, status: CopyStatus) -> None:
         fates.written(outcome, status)
 
+    def answered(answer: Answer) -> None:
+        changes.answered(answer)
+
+    def claimed(name: CopyOrderId) -> bool:
+        return changes.claims(name)
+
     lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
-    results = Results(rows, rows, lots, clock, written)  # type: ignore[arg-type]
+    results = Results(rows, rows.commands, rows, lots, clock, written)  # type: ignore[arg-type]
     windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
     patience = Patience(0, 100, 3, 5_000, lambda _attempt: 0.1)
     floor = Floor(
-        LIMITS, broker.send, broker.relogin, windows, partitions, clock, metrics, results.put, patience
+        LIMITS,
+        broker.send,
+        broker.relogin,
+        windows,
+        partitions,
+        clock,
+        metrics,
+        results.put,
+        patience,
+        answered,
+        claimed,
     )
 
-    async def no_book(_account: AccountId) -> Reading:
-        raise BrokerOutcomeUnknown("no book today")
+    async def read_book(account_id: AccountId) -> Reading:
+        return await broker.book(account_id)
+
+    def shown(sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
+        return changes.shown(sought, report, settled=settled)
 
     reconciler = Reconciler(
-        no_book, clock, metrics, results.put, request_max_ms=4_000, settle_ms=2_000, reads_at_once=1
+        read_book,
+        clock,
+        metrics,
+        results.put,
+        shown,
+        request_max_ms=4_000,
+        settle_ms=2_000,
+        reads_at_once=1,
     )
-    fates = Fates(floor, reconciler)
-    sweeper = Sweeper(rows, floor, reconciler, partitions, clock, 750)  # type: ignore[arg-type]
+    changes = Changes(
+        rows, rows.commands, floor, reconciler, partitions, clock, metrics, results.put, 750  # type: ignore[arg-type]
+    )  # fmt: skip
+    fates = Fates(floor, reconciler, changes)
+    sweeper = Sweeper(rows, floor, reconciler, changes, partitions, clock, 750)  # type: ignore[arg-type]
     follower = FakeFollower()
     tenure = Tenure(
-        roster, windows, sweeper, floor, results, reconciler, follower, FakeOffsets()  # type: ignore[arg-type]
+        roster, windows, sweeper, floor, results, reconciler, changes, follower, FakeOffsets()  # type: ignore[arg-type]
     )  # fmt: skip
-    running = [asyncio.create_task(each.run()) for each in (partitions, results, floor, sweeper)]
+    running_parts = (partitions, results, floor, sweeper, reconciler, changes)
+    running = [asyncio.create_task(each.run()) for each in running_parts]
     try:
         yield World(
             clock,
@@ -124,6 +157,7 @@ async def an_executor() -> AsyncIterator[World]:
             partitions,
             floor,
             reconciler,
+            changes,
             sweeper,
             roster,
             follower,
@@ -314,20 +348,13 @@ async def test_a_batch_is_acknowledged_by_what_came_in() -> None:
     async with an_executor() as world:
         await world.gain()
         await world.clock.sleep(2)
-        servicer = ExecutorServicer(world.floor.hint, world.roster.prepare)
+        servicer = ExecutorServicer(world.floor.hint, world.changes.bring, world.roster.prepare)
         one = order("e1", planned_ns=world.clock.now_ns())
         foreign = order("e2", account=AccountId("fyers:ELSEWHERE"), planned_ns=world.clock.now_ns())
         answers = await _answers(servicer, _batch("b1", one, one, foreign))
         (ack,) = answers[0].acks
         assert (ack.batch_id, ack.accepted, ack.known) == ("b1", 1, 1)
         assert list(ack.not_owned_ids) == [foreign.copy_order_id]
-
-
-async def test_commands_are_refused_for_now() -> None:
-    servicer = ExecutorServicer(lambda _orders: (0, 0, []), _nothing)
-    request = executor_pb2.ExecuteRequest(batch_id="b1", commands=[copy_order_pb2.CopyCommand()])
-    with pytest.raises(FailedPrecondition):
-        await _answers(servicer, request)
 
 
 def _batch(name: str, *orders: CopyOrder) -> executor_pb2.ExecuteRequest:

@@ -1,0 +1,1 @@
+DROP INDEX copy_commands_sent;
