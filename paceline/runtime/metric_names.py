@@ -170,9 +170,6 @@ ORDERS_SENT = _counter(
 CHANGES = _counter(
     "paceline_executor_changes_total", "Changes to copy orders by what became of them.", "command", "outcome"
 )
-CHANGES = _counter(
-    "paceline_executor_changes_total", "Changes to copy orders by what became of them.", "command", "outcome"
-)
 BROKER_CALL_SECONDS = _seconds(
     "paceline_executor_broker_call_seconds", "One HTTP call to a broker.", "broker", "call", buckets=WIRE_S
 )
@@ -188,6 +185,13 @@ ORDERS_UNKNOWN = _gauge(
 RECONCILES = _counter(
     "paceline_executor_reconciles_total", "Order-book reads that settled a fate.", "cause", "outcome"
 )
+DRIFTS = _gauge(
+    "paceline_executor_drifts", "Keys in which ledgers and the broker's position book differ just now."
+)
+DRIFT_LOOKS = _counter(
+    "paceline_executor_drift_looks_total", "Accounts compared with their position book.", "outcome"
+)
+DRIFTS_HEALED = _counter("paceline_executor_drifts_healed_total", "Drifts that were healed.", "kind")
 QUEUE_DEPTH = _gauge("paceline_executor_queue_commands", "Commands waiting to be sent.", "lane")
 PLATFORM_SECONDS = _seconds(
     "paceline_executor_platform_seconds",
