@@ -14,6 +14,7 @@ from rich.markup import escape
 from paceline.cli import archives, sealing
 from paceline.cli import chaos as chaos_command
 from paceline.cli import ports as default_ports
+from paceline.cli import preview as preview_command
 from paceline.cli.bench import become_bench
 from paceline.cli.demo.run import DemoError, DemoOptions, run_demo
 from paceline.cli.demo.show import Screen
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(sealing.app, name="keys")
 app.add_typer(archives.app, name="journal")
 app.command("chaos", epilog=_examples(*chaos_command.EXAMPLES))(chaos_command.chaos)
+app.command("preview", epilog=_examples(*preview_command.EXAMPLES))(preview_command.preview)
 
 _FAILED = 1
 _USAGE = 2
