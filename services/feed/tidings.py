@@ -26,7 +26,8 @@ class Tidings:
         self._last: dict[AccountId, tuple[SessionState, str]] = {}
 
     def tell(self, account_id: AccountId, state: SessionState, reason: str) -> None:
-        """The steps of coming to life are no news; that a person is needed is said at once and louder."""
+        """The steps of coming to life are no news; that a person is needed is said at once, and louder where
+        it was not so from the beginning."""
         before, self._was[account_id] = self._was.get(account_id), state
         if state in _ON_THE_WAY and before is not SessionState.LIVE and not reason:
             _log.debug("session.state", account=account_id, state=state)
@@ -34,7 +35,9 @@ class Tidings:
         if state is before and state not in _ON_THE_WAY:
             return
         if state in WAITS_FOR_A_PERSON:
-            _log.warning("session.state", account=account_id, state=state, reason=reason)
+            fresh = before is None and state is SessionState.LOGIN_NEEDED
+            say = _log.info if fresh else _log.warning
+            say("session.state", account=account_id, state=state, reason=reason)
             return
         self._last[account_id] = (state, reason)
         if self._is_due(account_id):
