@@ -1,4 +1,4 @@
-"""Committed orders to the executors of their accounts. The row is the instruction; this is the hint."""
+"""Committed orders and changes to the executors of their accounts. Rows instruct, this is the hint."""
 
 import asyncio
 from collections import deque
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import grpc
 import structlog
 
+from paceline.adapters.wire.copy_commands import command_to_wire
 from paceline.adapters.wire.copy_orders import copy_order_to_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
-from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copy_order import CopyCommand, CopyOrder
 from paceline.domain.partitioning import partition_of
 from paceline.ports.clock import Clock
 from paceline.runtime.grpc_client import ChannelPool
@@ -48,16 +49,19 @@ class Dispatcher:
         self._lines: dict[str, _Line] = {}
         self._batches = 0
 
-    def dispatch(self, orders: Sequence[CopyOrder], traceparent: str) -> None:
-        """One message for each executor concerned."""
-        groups: dict[str, list[CopyOrder]] = {}
-        for order in orders:
-            address = self._routes.address(partition_of(order.account_id))
+    def dispatch(
+        self, orders: Sequence[CopyOrder], traceparent: str, commands: Sequence[CopyCommand] = ()
+    ) -> None:
+        """One message for each executor concerned, with its orders and then its changes."""
+        groups: dict[str, list[CopyOrder | CopyCommand]] = {}
+        rows: list[CopyOrder | CopyCommand] = [*orders, *commands]
+        for each in rows:
+            address = self._routes.address(partition_of(each.account_id))
             if address is None:
                 self._dropped.inc()
                 self._routes.doubt()
             else:
-                groups.setdefault(address, []).append(order)
+                groups.setdefault(address, []).append(each)
         for address, group in groups.items():
             self._send(address, group, traceparent)
 
@@ -67,16 +71,17 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _send(self, address: str, orders: Sequence[CopyOrder], traceparent: str) -> None:
+    def _send(self, address: str, rows: Sequence[CopyOrder | CopyCommand], traceparent: str) -> None:
         line = self._line(address)
         if len(line.waiting) >= self._queue_chunks:
-            self._dropped.inc(len(orders))
+            self._dropped.inc(len(rows))
             return
         self._batches += 1
         line.waiting.append(
             executor_pb2.ExecuteRequest(
                 batch_id=str(self._batches),
-                orders=[copy_order_to_wire(order) for order in orders],
+                orders=[copy_order_to_wire(each) for each in rows if isinstance(each, CopyOrder)],
+                commands=[command_to_wire(each) for each in rows if isinstance(each, CopyCommand)],
                 traceparent=traceparent,
                 sent_ns=self._clock.now_ns(),
             )
@@ -108,7 +113,7 @@ class Dispatcher:
 
     def _drop(self, line: _Line) -> None:
         """What waited for a stream that broke is found by the sweep of whoever comes next."""
-        self._dropped.inc(sum(len(batch.orders) for batch in line.waiting))
+        self._dropped.inc(sum(_rows_of(batch) for batch in line.waiting))
         line.waiting.clear()
 
     async def _stream(self, line: _Line) -> None:
@@ -122,7 +127,7 @@ class Dispatcher:
                     batch = line.waiting[0]
                     await call.write(batch)
                     line.waiting.popleft()
-                    self._dispatched.inc(len(batch.orders))
+                    self._dispatched.inc(_rows_of(batch))
                 line.news.clear()
                 waiting = asyncio.ensure_future(line.news.wait())
                 await asyncio.wait({waiting, answers}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,3 +145,7 @@ class Dispatcher:
         while isinstance(response := await call.read(), executor_pb2.ExecuteResponse):
             if any(ack.not_owned_ids for ack in response.acks):
                 self._routes.doubt()
+
+
+def _rows_of(batch: executor_pb2.ExecuteRequest) -> int:
+    return len(batch.orders) + len(batch.commands)

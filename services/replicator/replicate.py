@@ -220,6 +220,7 @@ class Replicator:
                 self._dispatcher.dispatch(
                     [order for decision in committed.inserted for order in decision.orders],
                     work.event.traceparent,
+                    [command for decision in committed.inserted for command in decision.commands],
                 )
                 self._count(committed.inserted)
                 if not committed.outdated:

@@ -226,7 +226,8 @@ class World:
         """As the replicator's dispatcher does, to whoever holds each account; what was acknowledged."""
         told: Counter[str] = Counter()
         groups: dict[str, executor_pb2.ExecuteRequest] = {}
-        for each in (*orders, *commands):
+        rows: list[CopyOrder | CopyCommand] = [*orders, *commands]
+        for each in rows:
             address = await self.owner_of(partition_of(each.account_id))
             request = groups.setdefault(address, executor_pb2.ExecuteRequest(batch_id="b"))
             if isinstance(each, CopyOrder):

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from paceline.adapters.clock import SystemClock
+from paceline.adapters.wire.copy_commands import command_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.ids import Partition
@@ -20,7 +21,7 @@ from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import start_telemetry
 from services.replicator.dispatch import Dispatcher
 from tests.integration.executor.world import until
-from tests.unit.executor.given import order
+from tests.unit.executor.given import a_change, order
 
 NOWHERE = "127.0.0.1:1"
 
@@ -119,6 +120,19 @@ async def test_one_message_brings_a_chunk_with_its_trace() -> None:
         assert batch.traceparent == "trace"
         await until(lambda: world.sent() == 50, "it is counted")
         assert (world.dropped(), world.table.doubts) == (0, 0)
+
+
+async def test_changes_come_with_the_orders_of_their_chunk() -> None:
+    executor = Executor()
+    async with serving(executor) as address, dispatching(address) as world:
+        placed, standing = orders(2)
+        change = a_change(standing)
+        world.dispatcher.dispatch([placed], "trace", [change])
+        await until(lambda: executor.got, "it came")
+        (batch,) = executor.got
+        assert [each.tag for each in batch.orders] == [placed.tag]
+        assert [command_from_wire(each) for each in batch.commands] == [change]
+        await until(lambda: world.sent() == 2, "both are counted")
 
 
 async def test_chunks_arrive_in_their_order() -> None:

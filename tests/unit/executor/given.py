@@ -18,6 +18,8 @@ from paceline.domain.copy_order import (
     Lane,
     OrderSpec,
 )
+from paceline.domain.copying.build import Origin
+from paceline.domain.copying.changes import cancelled, modified
 from paceline.domain.copying.fold import Placed, Resized
 from paceline.domain.copying.tags import copy_order_id_of, decision_id_of, tag_of
 from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, Unavailable
@@ -115,6 +117,27 @@ def order(
 
 def placing(order: CopyOrder) -> Command:
     return Command(CommandKind.PLACE, order)
+
+
+def a_change(order: CopyOrder, *, quantity: int = 0, event: str = "", planned_ns: int = 0) -> CopyCommand:
+    """Another quantity, or none: a cancellation."""
+    cause = Cause(CauseKind.EVENT, event or f"event-{next(_numbers)}")
+    assert order.subscription_id is not None
+    origin = Origin(
+        cause=cause,
+        decision_id=decision_id_of(cause.identity, order.subscription_id),
+        subscription_id=order.subscription_id,
+        follower=order.account_id,
+        key=order.spec.key,
+        leader_price=order.leader_price,
+        leader_time_ns=1,
+        seen_ns=2,
+        planned_ns=planned_ns,
+        traceparent="",
+    )
+    if not quantity:
+        return cancelled(origin, order)
+    return modified(origin, order, replace(order.spec, quantity=Decimal(quantity)))
 
 
 def an_exit(event: str = "", **options: object) -> CopyOrder:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from paceline.domain.calendar import always_open
-from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copy_order import CopyCommand, CopyOrder
 from paceline.domain.copying.decision import Outcome
 from paceline.domain.copying.view import LeaderPosition
 from paceline.domain.errors import NotOwner, Unavailable
@@ -52,7 +52,9 @@ class Kept:
 
     orders: list[CopyOrder] = field(default_factory=list)
 
-    def dispatch(self, orders: Sequence[CopyOrder], traceparent: str) -> None:
+    def dispatch(
+        self, orders: Sequence[CopyOrder], traceparent: str, commands: Sequence[CopyCommand] = ()
+    ) -> None:
         self.orders.extend(orders)
 
 
