@@ -1,0 +1,158 @@
+"""A whole executor on a clock of the test's own, with a broker and rows in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from paceline.domain.copy_order import CopyStatus
+from paceline.domain.ids import AccountId, CopyOrderId, Offset, Partition
+from paceline.domain.order import OrderReport
+from paceline.runtime.metrics import Metrics
+from paceline.runtime.partitions import Partitions
+from services.executor.books import Reading
+from services.executor.changes import Changes
+from services.executor.flights import Patience
+from services.executor.floor import Floor
+from services.executor.lots import Lots
+from services.executor.outcome import Answer, Outcome
+from services.executor.results import Results
+from services.executor.roster import Roster
+from services.executor.sweep import Sweeper
+from services.executor.takeover import Reconciler, Sought
+from services.executor.tenure import Fates, Tenure
+from services.executor.windows import Windows
+from tests.fakes.buckets import FakeBuckets
+from tests.fakes.clock import FakeClock
+from tests.unit.executor.given import (
+    FOLLOWER,
+    LIMITS,
+    FakeBroker,
+    FakeInstruments,
+    FakeRows,
+    held,
+    holding,
+)
+from tests.unit.executor.people import FakeAccounts, FakeCredentials, an_account
+
+
+class FakeFollower:
+    def __init__(self) -> None:
+        self.cursors: dict[Partition, Offset] = {}
+
+    def add(self, cursors: Mapping[Partition, Offset]) -> None:
+        self.cursors.update(cursors)
+
+    async def drop(self, partitions: Iterable[Partition]) -> None:
+        for each in partitions:
+            self.cursors.pop(each, None)
+
+
+class FakeOffsets:
+    async def load(self, consumer: str, partitions: Iterable[Partition]) -> Mapping[Partition, Offset]:
+        assert consumer == "executor"
+        return {each: Offset(7) for each in partitions}
+
+
+@dataclass
+class World:
+    clock: FakeClock
+    rows: FakeRows
+    broker: FakeBroker
+    partitions: Partitions
+    floor: Floor
+    reconciler: Reconciler
+    changes: Changes
+    sweeper: Sweeper
+    roster: Roster
+    follower: FakeFollower
+    tenure: Tenure
+    fates: Fates
+    windows: Windows
+
+    async def gain(self) -> None:
+        await self.tenure.gain([held(self.partitions)])
+
+
+@asynccontextmanager
+async def an_executor() -> AsyncIterator[World]:
+    clock = FakeClock(auto_jump=True)
+    rows, broker, partitions, metrics = FakeRows(clock), FakeBroker(clock), await holding(clock), Metrics()
+    accounts, credentials = FakeAccounts(), FakeCredentials({FOLLOWER: "token"})
+    accounts.put(an_account(FOLLOWER))
+    roster = Roster(accounts, credentials, partitions)  # type: ignore[arg-type]  # as much as this needs
+
+    def written(outcome: Outcome, status: CopyStatus) -> None:
+        fates.written(outcome, status)
+
+    def answered(answer: Answer) -> None:
+        changes.answered(answer)
+
+    def claimed(name: CopyOrderId) -> bool:
+        return changes.claims(name)
+
+    lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
+    results = Results(rows, rows.commands, rows, lots, clock, written)  # type: ignore[arg-type]
+    windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
+    patience = Patience(0, 100, 3, 5_000, lambda _attempt: 0.1)
+    floor = Floor(
+        LIMITS,
+        broker.send,
+        broker.relogin,
+        windows,
+        partitions,
+        clock,
+        metrics,
+        results.put,
+        patience,
+        answered,
+        claimed,
+    )
+
+    async def read_book(account_id: AccountId) -> Reading:
+        return await broker.book(account_id)
+
+    def shown(sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
+        return changes.shown(sought, report, settled=settled)
+
+    reconciler = Reconciler(
+        read_book,
+        clock,
+        metrics,
+        results.put,
+        shown,
+        request_max_ms=4_000,
+        settle_ms=2_000,
+        reads_at_once=1,
+    )
+    changes = Changes(
+        rows, rows.commands, floor, reconciler, partitions, clock, metrics, results.put, 750  # type: ignore[arg-type]
+    )  # fmt: skip
+    fates = Fates(floor, reconciler, changes)
+    sweeper = Sweeper(rows, floor, reconciler, changes, partitions, clock, 750)  # type: ignore[arg-type]
+    follower = FakeFollower()
+    tenure = Tenure(
+        roster, windows, sweeper, floor, results, reconciler, changes, follower, FakeOffsets()  # type: ignore[arg-type]
+    )  # fmt: skip
+    running_parts = (partitions, results, floor, sweeper, reconciler, changes)
+    running = [asyncio.create_task(each.run()) for each in running_parts]
+    try:
+        yield World(
+            clock,
+            rows,
+            broker,
+            partitions,
+            floor,
+            reconciler,
+            changes,
+            sweeper,
+            roster,
+            follower,
+            tenure,
+            fates,
+            windows,
+        )
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
