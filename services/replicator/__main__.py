@@ -11,6 +11,7 @@ from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccountGroups, PostgresAccounts
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leader_orders import PostgresLeaderOrders
@@ -134,9 +135,10 @@ async def compose(runtime: Runtime[Settings]) -> None:
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
     )
-    address = await serve(
-        runtime, ReplicatorServicer(PostgresHistory(database), previews_of(runtime, database, redis))
+    servicer = ReplicatorServicer(
+        PostgresHistory(database), previews_of(runtime, database, redis), PostgresDrifts(database)
     )
+    address = await serve(runtime, servicer)
     runtime.spawn("feed routes", feeds.run())
     runtime.spawn("executor routes", executors.run())
     listen(runtime, directory)

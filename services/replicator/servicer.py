@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from paceline.adapters.wire.drifts import drift_to_wire
 from paceline.adapters.wire.fields import required, within
 from paceline.adapters.wire.past import (
     decision_view_to_wire,
@@ -22,18 +23,20 @@ from paceline.adapters.wire.previews import (
 from paceline.api.v1 import replicator_pb2, replicator_pb2_grpc
 from paceline.domain.copying.view import Equity
 from paceline.domain.errors import Invalid, Problem
-from paceline.domain.ids import DecisionId, EventIdentity
+from paceline.domain.ids import AccountId, DecisionId, EventIdentity, SubscriptionId
 from paceline.domain.subscription import problems_of
+from paceline.ports.drifts import Drift, Drifts
 from paceline.ports.history import DecisionView, History, PlanView
-from paceline.runtime.paging import mark_of, moment_and_text_of, only_order, paged
+from paceline.runtime.paging import mark_of, moment_and_text_of, number_of, only_order, paged
 from paceline.runtime.sound import require_sound
 from services.replicator.preview import Previews, Told, Wanted
 
 
 class ReplicatorServicer(replicator_pb2_grpc.ReplicatorServiceServicer):
-    def __init__(self, history: History, previews: Previews) -> None:
+    def __init__(self, history: History, previews: Previews, drifts: Drifts) -> None:
         self._history = history
         self._previews = previews
+        self._drifts = drifts
 
     async def GetPlan(
         self, request: replicator_pb2.GetPlanRequest, context: Any
@@ -73,6 +76,23 @@ class ReplicatorServicer(replicator_pb2_grpc.ReplicatorServiceServicer):
         )
         return replicator_pb2.ReplicatorServiceListDecisionsResponse(
             decisions=[decision_view_to_wire(view) for view in views], next_page_token=token
+        )
+
+    async def ListDrifts(
+        self, request: replicator_pb2.ListDriftsRequest, context: Any
+    ) -> replicator_pb2.ListDriftsResponse:
+        async def fetch(after: str, limit: int) -> Sequence[Drift]:
+            return await self._drifts.page(
+                account_id=AccountId(request.account_id) if request.account_id else None,
+                subscription_id=SubscriptionId(request.subscription_id) if request.subscription_id else None,
+                ended=request.include_healed,
+                after=number_of(after) or 0,
+                limit=limit,
+            )
+
+        found, token = await paged(request, fetch, lambda drift: mark_of(drift.drift_id))
+        return replicator_pb2.ListDriftsResponse(
+            drifts=[drift_to_wire(each) for each in found], next_page_token=token
         )
 
     async def PreviewSubscription(
