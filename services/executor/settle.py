@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import structlog
 
-from paceline.domain.copy_order import CopyOrder, Intent, OrderSpec
+from paceline.domain.copy_order import CommandStatus, CopyOrder, CopyStatus, Intent, OrderSpec
 from paceline.domain.copying.fold import Folded, SurelyAbsent, Told, Withdrawn, fold_result
 from paceline.domain.copying.surplus import Correction, sell_surplus
 from paceline.domain.ids import AccountId, CommandId, EventIdentity, InstrumentId, Offset, Partition, Tag
@@ -98,6 +98,8 @@ class Settling:
         if instrument is None:
             _log.error("settle.unknown_instrument", tag=order.tag, instrument=order.spec.key.instrument_id)
             return
+        if _came_too_late(news, order):
+            return
         key = ledger_key(order)
         ledger = self._ledgers.get(key, Ledger()) if key else Ledger()
         others = [row for row in self._open.get(key, {}).values() if row.tag != order.tag] if key else []
@@ -155,6 +157,12 @@ class Settling:
             if correction is not None:
                 found.append(correction)
         return found
+
+
+def _came_too_late(news: News, order: CopyOrder) -> bool:
+    """Only a row that was never sent is changed or taken back without the broker."""
+    folds = news.change is not None and news.change.status is CommandStatus.FOLDED
+    return folds and order.status is not CopyStatus.PLANNED
 
 
 def _told_before(news: News, standing: Standing) -> bool:

@@ -68,6 +68,7 @@ class World:
     follower: FakeFollower
     tenure: Tenure
     fates: Fates
+    metrics: Metrics
     windows: Windows
 
     async def gain(self) -> None:
@@ -150,6 +151,7 @@ async def an_executor() -> AsyncIterator[World]:
             follower,
             tenure,
             fates,
+            metrics,
             windows,
         )
     finally:
