@@ -31,7 +31,7 @@ from paceline.domain.succession import in_order
 _ANSWERS_ENOUGH = 2
 """So many readings that agree with what is known, and a contradiction is laid aside."""
 _DOUBTS_MAX = 32
-"""Of one order; what contradicts it beyond that is found by the next reading."""
+"""Of one order; the oldest give way."""
 _SETTLE_NS = 5 * NS_PER_S
 
 
@@ -106,9 +106,10 @@ class _Known:
         return sum(self.trades.values(), ZERO)
 
     def doubt(self, report: OrderReport, telling: "_Telling") -> None:
-        if len(self.doubts) < _DOUBTS_MAX:
-            at_ns = None if telling.read else report.broker_time_ns
-            self.doubts.setdefault(material(report), _Doubt(telling.seen_ns, at_ns))
+        while len(self.doubts) >= _DOUBTS_MAX:
+            del self.doubts[next(iter(self.doubts))]
+        at_ns = None if telling.read else report.broker_time_ns
+        self.doubts.setdefault(material(report), _Doubt(telling.seen_ns, at_ns))
 
     def agree(self) -> None:
         """A reading found nothing else than what is known."""

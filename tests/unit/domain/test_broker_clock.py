@@ -54,6 +54,17 @@ def test_what_a_book_told_later_is_as_old_as_it_may_be() -> None:
     assert clock.error_ns == -10 * MIN
 
 
+def test_what_was_known_of_a_clock_is_recalled_until_something_is_heard() -> None:
+    clock = BrokerClock()
+    clock.recall(S)
+    assert clock.error_ns == 0
+    clock.recall(-10 * MIN)
+    assert clock.right(NOW - 10 * MIN) == NOW
+    assert clock.hear(NOW - 10 * MIN - 2 * S, NOW) == NOW
+    clock.recall(10 * MIN)
+    assert clock.error_ns == -10 * MIN - 2 * S
+
+
 @given(
     st.integers(-900, 900),
     st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1, max_size=20),

@@ -128,6 +128,14 @@ def test_delivery_stands_in_the_book_for_its_own_day(reader: Reader) -> None:
     assert quantities(reader.reads(position(-6, DELIVERY))) == [4]
 
 
+def test_a_trade_of_yesterday_that_is_told_today_is_no_trade_of_today(reader: Reader) -> None:
+    reader.now += DAY
+    reader.tracker.observe(fill(3, key=DELIVERY, at=NOW + DAY), reader.now)
+    reader.tracker.observe(fill(10, trade="late", key=DELIVERY), reader.now)
+    for _ in range(3):
+        assert reader.reads(position(3, DELIVERY)) == ()
+
+
 def test_what_is_carried_over_night_is_compared_whole(reader: Reader) -> None:
     reader.tracker.observe(fill(10), NOW)
     reader.now += DAY

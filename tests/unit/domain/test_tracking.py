@@ -271,6 +271,21 @@ def test_a_first_connect_takes_the_books_as_known_and_makes_positions_facts() ->
     assert session.observe(fill(5, trade="new", at=NOW), NOW).verdict is Verdict.NEWS
 
 
+def test_without_a_baseline_nothing_is_too_old() -> None:
+    assert Tracker(LEADER).observe(fill(10, at=S), NOW).verdict is Verdict.NEWS
+
+
+def test_an_order_that_contradicts_itself_without_end_is_not_remembered_without_end() -> None:
+    session = tracker()
+    session.observe(report(P, limit=100), NOW)
+    for limit in range(1_000, 2_000):
+        assert session.observe(report(P, limit=limit), NOW).verdict is Verdict.UNCLEAR
+    assert session.recover([report(P, limit=1_010)], [], NOW + S).facts == ()
+    assert len(session.recover([report(P, limit=1_010)], [], NOW + 2 * S).facts) == 1
+    assert not session.recover([report(P, limit=1_010)], [], NOW + 3 * S).facts
+    assert not session.puzzled()
+
+
 def test_nothing_older_than_the_session_is_news() -> None:
     session = Tracker(LEADER, Baseline(NOW))
     assert session.observe(fill(10, at=NOW - S), NOW) == STALE
