@@ -26,9 +26,6 @@ from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
-from paceline.domain.copy_order import CopyStatus
-from paceline.domain.ids import CopyOrderId
-from paceline.domain.order import OrderReport
 from paceline.ports.broker import Call
 from paceline.ports.copy_orders import CopyOrders
 from paceline.ports.settlement import Settlement
@@ -55,17 +52,17 @@ from services.executor.changes import Changes
 from services.executor.drift import DriftWatch, Pace, PositionBooks
 from services.executor.flights import Patience
 from services.executor.floor import Floor
+from services.executor.links import Links
 from services.executor.logins import Logins
 from services.executor.lots import Lots
 from services.executor.observe import Observer
-from services.executor.outcome import Answer, Outcome
 from services.executor.place import Placer
 from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import Settings
 from services.executor.sweep import Sweeper
-from services.executor.takeover import Reconciler, Sought
+from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
 from services.executor.warm import Warmer
 from services.executor.windows import JITTER_MS, Windows
@@ -219,61 +216,59 @@ def desks_of(
     trading: Trading,
     copy_orders: CopyOrders,
 ) -> Desks:
-    settings, clock, metrics, placer = runtime.settings, runtime.clock, runtime.metrics, trading.placer
+    clock, links = runtime.clock, Links()
     settlement, lots = PostgresSettlement(database), Lots(PostgresInstruments(database), clock)
-
-    def written(outcome: Outcome, status: CopyStatus) -> None:
-        fates.written(outcome, status)
-
-    def answered(answer: Answer) -> None:
-        changes.answered(answer)
-
-    def claimed(copy_order_id: CopyOrderId) -> bool:
-        return changes.claims(copy_order_id)
-
-    def shown(sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
-        return changes.shown(sought, report, settled=settled)
-
     copy_commands = PostgresCopyCommands(database)
-    results = Results(copy_orders, copy_commands, settlement, lots, clock, written)
-    floor = Floor(
-        trading.broker.limits,
-        placer.send,
-        trading.logins.relogin,
-        trading.windows,
-        partitions,
-        clock,
-        metrics,
-        results.put,
-        patience_of(runtime),
-        answered,
-        claimed,
-    )
-    seconds = metrics.histogram(BROKER_CALL_SECONDS).labels(Broker.FYERS, Call.READ)
-    books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows, clock), clock, seconds)
-    reconciler = Reconciler(
-        books.read,
-        clock,
-        metrics,
-        results.put,
-        shown,
-        request_max_ms=settings.broker_request_max_ms,
-        settle_ms=settings.settle_ms,
-        reads_at_once=settings.reads_at_once,
-    )
-    changes = Changes(
+    results = Results(copy_orders, copy_commands, settlement, lots, clock, links.written)
+    floor = floor_of(runtime, partitions, trading, results, links)
+    reconciler = reconciler_of(runtime, trading, results, links)
+    links.changes = Changes(
         copy_orders,
         copy_commands,
         floor,
         reconciler,
         partitions,
         clock,
-        metrics,
+        runtime.metrics,
         results.put,
-        settings.sweep_after_ms,
+        runtime.settings.sweep_after_ms,
     )
-    fates = Fates(floor, reconciler, changes)
-    return Desks(floor, results, reconciler, changes, fates, lots, settlement)
+    links.fates = Fates(floor, reconciler, links.changes)
+    return Desks(floor, results, reconciler, links.changes, links.fates, lots, settlement)
+
+
+def floor_of(
+    runtime: Runtime[Settings], partitions: Partitions, trading: Trading, results: Results, links: Links
+) -> Floor:
+    return Floor(
+        trading.broker.limits,
+        trading.placer.send,
+        trading.logins.relogin,
+        trading.windows,
+        partitions,
+        runtime.clock,
+        runtime.metrics,
+        results.put,
+        patience_of(runtime),
+        links.answered,
+        links.claimed,
+    )
+
+
+def reconciler_of(runtime: Runtime[Settings], trading: Trading, results: Results, links: Links) -> Reconciler:
+    settings, clock = runtime.settings, runtime.clock
+    seconds = runtime.metrics.histogram(BROKER_CALL_SECONDS).labels(Broker.FYERS, Call.READ)
+    books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows, clock), clock, seconds)
+    return Reconciler(
+        books.read,
+        clock,
+        runtime.metrics,
+        results.put,
+        links.shown,
+        request_max_ms=settings.broker_request_max_ms,
+        settle_ms=settings.settle_ms,
+        reads_at_once=settings.reads_at_once,
+    )
 
 
 def patience_of(runtime: Runtime[Settings]) -> Patience:

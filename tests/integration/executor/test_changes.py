@@ -1,12 +1,15 @@
 """Changes to orders, judged by the broker's own books: each carried out once, whatever dies or lies."""
 
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
 import pytest
 
 from paceline.domain.copy_order import CommandStatus, CopyCommand, CopyOrder, CopyStatus
+from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.metric_names import CHANGES, ORDERS_SENT
+from services.executor.settings import Settings
 from simulator.faults import FaultKind
 from simulator.fyers.auth import TOKEN_EXPIRED
 from simulator.orders import Status
@@ -22,10 +25,21 @@ LOST = [
 CALLS = frozenset({"modify", "cancel"})
 
 
+def unswept(world: World) -> AbstractAsyncContextManager[Runtime[Settings]]:
+    """Nothing comes in but what it is told."""
+    return world.executor(sweep_after_ms="60000")
+
+
 async def halves(world: World, orders: list[CopyOrder]) -> tuple[list[CopyCommand], list[CopyCommand]]:
     """The first half is cut down, the second cancelled."""
     middle = len(orders) // 2
     return await world.modify(orders[:middle], 6), await world.cancel(orders[middle:])
+
+
+async def open_by_ledgers(world: World) -> Counter[int]:
+    """How many ledgers still wait for how much."""
+    rows = await world.database.fetch("SELECT entry_planned - entry_released AS open FROM ledgers")
+    return Counter(int(row["open"]) for row in rows)
 
 
 async def assert_carried_out(world: World, orders: list[CopyOrder]) -> None:
@@ -43,7 +57,7 @@ async def assert_carried_out(world: World, orders: list[CopyOrder]) -> None:
 
 
 async def test_working_orders_are_cut_down_and_cancelled(postgres_url: str, redis_url: str) -> None:
-    async with a_world(postgres_url, redis_url, followers=6) as world, world.executor() as runtime:
+    async with a_world(postgres_url, redis_url, followers=6) as world, unswept(world) as runtime:
         await world.until_owned(for_hints=True)
         orders = await world.working(world.followers)
         cut, gone = await halves(world, orders)
@@ -55,8 +69,7 @@ async def test_working_orders_are_cut_down_and_cancelled(postgres_url: str, redi
         assert runtime.metrics.value(ORDERS_SENT, command="MODIFY", **labels) == 3
         assert runtime.metrics.value(ORDERS_SENT, command="CANCEL", **labels) == 3
         assert runtime.metrics.value(CHANGES, command="CANCEL", outcome="DONE") == 3
-        ledgers = await world.database.fetch("SELECT entry_planned - entry_released AS open FROM ledgers")
-        assert Counter(int(row["open"]) for row in ledgers) == {6: 3, 0: 3}
+        assert await open_by_ledgers(world) == {6: 3, 0: 3}
 
 
 async def test_changes_that_no_message_brought_are_swept_up(postgres_url: str, redis_url: str) -> None:
@@ -72,19 +85,29 @@ async def test_what_was_never_sent_is_taken_back_and_folded_into(postgres_url: s
     async with a_world(postgres_url, redis_url, followers=2) as world, world.executor() as runtime:
         await world.until_owned(for_hints=True)
         for follower in world.followers:
-            await world.penalize(follower, seconds=3)
+            await world.penalize(follower, seconds=600)
         orders = await world.plan(world.followers)
         await world.hint(orders)
         cut, gone = await halves(world, orders)
         await world.hint([], [*cut, *gone])
         await world.until_changed([*cut, *gone], CommandStatus.FOLDED)
-        assert world.books() == []
         await world.until_all(orders[1:], CopyStatus.CANCELLED)
-        await world.until_all(orders[:1], CopyStatus.WORKING)
-        assert [(each.tag, each.qty, each.modifications) for each in world.books()] == [(orders[0].tag, 6, 0)]
-        ledgers = await world.database.fetch("SELECT entry_planned - entry_released AS open FROM ledgers")
-        assert Counter(int(row["open"]) for row in ledgers) == {6: 1, 0: 1}
+        (row,) = (await world.rows.by_tags([orders[0].tag])).values()
+        assert (row.order.status, row.order.spec.quantity) == (CopyStatus.PLANNED, Decimal(6))
+        assert await open_by_ledgers(world) == {6: 1, 0: 1}
+        assert world.books() == []
         assert runtime.metrics.value(CHANGES, command="MODIFY", outcome="FOLDED") == 1
+
+
+async def test_what_is_surely_absent_is_changed_before_it_is_sent(postgres_url: str, redis_url: str) -> None:
+    async with a_world(postgres_url, redis_url, followers=2) as world:
+        orders = await world.plan(world.followers)
+        cut, gone = await halves(world, orders)
+        async with world.executor():
+            await world.until_changed([*cut, *gone], CommandStatus.FOLDED)
+            await world.until_all(orders[1:], CopyStatus.CANCELLED)
+            await world.until_all(orders[:1], CopyStatus.WORKING)
+        assert [(each.tag, each.qty, each.modifications) for each in world.books()] == [(orders[0].tag, 6, 0)]
 
 
 @pytest.mark.parametrize(("kind", "options"), LOST)
@@ -170,15 +193,12 @@ async def test_an_order_whose_placing_was_not_answered_is_found_by_its_tag_and_c
 async def test_of_several_changes_the_latest_counts_and_nothing_comes_after_a_cancellation(
     postgres_url: str, redis_url: str
 ) -> None:
-    async with a_world(postgres_url, redis_url, followers=2) as world, world.executor():
+    async with a_world(postgres_url, redis_url, followers=2) as world, unswept(world):
         await world.until_owned(for_hints=True)
         orders = await world.working(world.followers)
-        for follower in world.followers:
-            await world.penalize(follower, seconds=2)
         older = await world.modify(orders, 8)
-        await world.hint([], older)
         cut, gone = await halves(world, orders)
-        await world.hint([], [*cut, *gone])
+        assert await world.hint([], [*older, *cut, *gone]) == Counter(known=2, accepted=2)
         await world.until_changed([*cut, *gone], CommandStatus.DONE)
         await world.until_changed(older, CommandStatus.SUPERSEDED)
         await assert_carried_out(world, orders)

@@ -5,21 +5,18 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from paceline.domain.copy_order import CopyStatus
-from paceline.domain.ids import AccountId, CopyOrderId, Offset, Partition
-from paceline.domain.order import OrderReport
+from paceline.domain.ids import Offset, Partition
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
-from services.executor.books import Reading
 from services.executor.changes import Changes
 from services.executor.flights import Patience
 from services.executor.floor import Floor
+from services.executor.links import Links
 from services.executor.lots import Lots
-from services.executor.outcome import Answer, Outcome
 from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.sweep import Sweeper
-from services.executor.takeover import Reconciler, Sought
+from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
 from services.executor.windows import Windows
 from tests.fakes.buckets import FakeBuckets
@@ -83,17 +80,9 @@ async def an_executor() -> AsyncIterator[World]:
     accounts.put(an_account(FOLLOWER))
     roster = Roster(accounts, credentials, partitions)  # type: ignore[arg-type]  # as much as this needs
 
-    def written(outcome: Outcome, status: CopyStatus) -> None:
-        fates.written(outcome, status)
-
-    def answered(answer: Answer) -> None:
-        changes.answered(answer)
-
-    def claimed(name: CopyOrderId) -> bool:
-        return changes.claims(name)
-
+    links = Links()
     lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
-    results = Results(rows, rows.commands, rows, lots, clock, written)  # type: ignore[arg-type]
+    results = Results(rows, rows.commands, rows, lots, clock, links.written)  # type: ignore[arg-type]
     windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
     patience = Patience(0, 100, 3, 5_000, lambda _attempt: 0.1)
     floor = Floor(
@@ -106,22 +95,16 @@ async def an_executor() -> AsyncIterator[World]:
         metrics,
         results.put,
         patience,
-        answered,
-        claimed,
+        links.answered,
+        links.claimed,
     )
 
-    async def read_book(account_id: AccountId) -> Reading:
-        return await broker.book(account_id)
-
-    def shown(sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
-        return changes.shown(sought, report, settled=settled)
-
     reconciler = Reconciler(
-        read_book,
+        broker.book,
         clock,
         metrics,
         results.put,
-        shown,
+        links.shown,
         request_max_ms=4_000,
         settle_ms=2_000,
         reads_at_once=1,
@@ -130,6 +113,7 @@ async def an_executor() -> AsyncIterator[World]:
         rows, rows.commands, floor, reconciler, partitions, clock, metrics, results.put, 750  # type: ignore[arg-type]
     )  # fmt: skip
     fates = Fates(floor, reconciler, changes)
+    links.changes, links.fates = changes, fates
     sweeper = Sweeper(rows, floor, reconciler, changes, partitions, clock, 750)  # type: ignore[arg-type]
     follower = FakeFollower()
     tenure = Tenure(
