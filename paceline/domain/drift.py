@@ -13,7 +13,7 @@ from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.adjustments import Adjusted, Adjustment, AdjustmentKind, closed
 from paceline.domain.copying.attribution import Held, attribute
 from paceline.domain.copying.surplus import Correction, sell_surplus
-from paceline.domain.day_end import DELIVERED, BookRead, local
+from paceline.domain.day_end import DELIVERED, BookRead, at_rest, local
 from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.ledger import Ledger, beyond, toward
@@ -59,6 +59,11 @@ class Standing:
     @property
     def copied(self) -> Decimal:
         return sum((each.ledger.position for each in self.shares), ZERO)
+
+    @property
+    def moves(self) -> bool:
+        """Also when a row has ended by the word of a report and its trades have still to be told."""
+        return bool(self.unrest) or not all(at_rest(each.ledger) for each in self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def judge(
     for key, standing in second.standings.items():
         net = reads[1].net.get(key, ZERO)
         moved = first.standings.get(key) != standing or reads[0].net.get(key, ZERO) != net
-        if key in lots and key.product not in DELIVERED and not moved and not standing.unrest:
+        if key in lots and key.product not in DELIVERED and not moved and not standing.moves:
             found[key] = difference(standing, net, lots[key])
     return found
 

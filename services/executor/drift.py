@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_S = 1.0
 _AT_ONCE = 4
+_LISTED_TIMES = 10
+"""In one interval: the list is a look at all ledgers."""
 _JITTER = 0.2
 """Rounds come earlier by up to this share of the interval."""
 _PRICE_FRESH_NS = 5_000_000_000
@@ -129,6 +131,7 @@ class DriftWatch:
         self._healed = metrics.counter(DRIFTS_HEALED)
         self._pace = pace
         self._due_ns: dict[AccountId, int] = {}
+        self._list_ns = 0
         self._gate = RepeatGate(clock)
 
     async def run(self) -> None:
@@ -143,14 +146,10 @@ class DriftWatch:
 
     async def round(self) -> None:
         """Everyone who is due."""
-        held = self._partitions.held()
-        accounts = await self._drifts.accounts(held) if held else ()
-        now_ns, every_ns = self._clock.monotonic_ns(), self._pace.every_ms * _NS_PER_MS
-        self._due_ns = {
-            each: self._due_ns.get(each, now_ns + round(every_ns * self._random.random()))
-            for each in accounts
-        }
-        due = [each for each, at_ns in self._due_ns.items() if at_ns <= now_ns]
+        every_ns = self._pace.every_ms * _NS_PER_MS
+        await self._list(every_ns)
+        now_ns = self._clock.monotonic_ns()
+        due = [each for each, at_ns in self._due_ns.items() if at_ns <= now_ns and self._is_ours(each)]
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(account_id: AccountId) -> None:
@@ -161,7 +160,23 @@ class DriftWatch:
             self._due_ns[account_id] = self._clock.monotonic_ns() + wait_ns
 
         await asyncio.gather(*(one(each) for each in due))
+
+    async def _list(self, every_ns: int) -> None:
+        """Who is to be looked at, asked for a few times in an interval."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._list_ns:
+            return
+        held = self._partitions.held()
+        accounts = await self._drifts.accounts(held) if held else ()
+        self._due_ns = {
+            each: self._due_ns.get(each, now_ns + round(every_ns * self._random.random()))
+            for each in accounts
+        }
         self._standing.set(await self._drifts.standing(held) if held else 0)
+        self._list_ns = now_ns + every_ns // _LISTED_TIMES
+
+    def _is_ours(self, account_id: AccountId) -> bool:
+        return self._partitions.usable(partition_of(account_id))
 
     async def look(self, account_id: AccountId) -> str:
         """What came of it, in a word; without two whole readings nothing is said."""
@@ -203,7 +218,7 @@ class DriftWatch:
         """None while every key is in motion: its orders need the limits more."""
         partition = partition_of(account_id)
         standings = await self._drifts.standings(partition, account_id, self._pace.quiet_ms)
-        if all(each.unrest for each in standings.values()):
+        if all(each.moves for each in standings.values()):
             return None
         return Look(await self._read(account_id), standings)
 

@@ -98,6 +98,12 @@ def test_nothing_is_said_while_anything_moves_or_cannot_be_read(first: Look, sec
     assert judge(first, second, ONE_LOT, SETTLE_NS) == {}
 
 
+def test_an_order_that_ended_before_its_trades_were_told_is_in_flight() -> None:
+    told = Share(SubscriptionId("s1"), replace(share(10).ledger, exit_planned=d(-10)), policy=HEAL)
+    stands = standing(told, journal=0)
+    assert judge(look(stands, 0), look(stands, 0, at_s=2), ONE_LOT, SETTLE_NS) == {}
+
+
 def test_of_delivery_a_position_book_proves_nothing() -> None:
     key = InstrumentKey(KEY.instrument_id, Product.CNC)
     assert judge(look(LONG, 0, key=key), look(LONG, 0, at_s=2, key=key), {key: d(1)}, SETTLE_NS) == {}
