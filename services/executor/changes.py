@@ -60,6 +60,8 @@ class _Change:
     stage: _Stage = _Stage.WAITING
     sends: CommandKind | None = None
     refusal: BrokerError | None = None
+    outdated: bool = False
+    """A later one says what shall be; only whether this one happened is still found out."""
 
 
 class Changes:
@@ -163,6 +165,7 @@ class Changes:
             del mine[result.command_id]
             if not mine:
                 del self._open[outcome.order.copy_order_id]
+                self._floor.release(outcome.order.copy_order_id)
             self._metrics.counter(CHANGES).labels(change.command.kind, result.status).inc()
         self._stir([outcome.order.copy_order_id])
 
@@ -262,31 +265,33 @@ class Changes:
             for each in mine:
                 self._over(each, order, ended(each.command, order.status))
             return
-        top = governing([each.command for each in mine])
+        top = governing([each.command for each in mine if not each.outdated])
         others = [each for each in mine if each.command is not top]
-        if top is None or not self._all_give_way(others, top, order):
+        if not self._all_give_way(others, top, order) or top is None:
             return
         self._go_on(self._open[order.copy_order_id][top.command_id], order)
 
-    def _all_give_way(self, others: Iterable[_Change], top: CopyCommand, order: CopyOrder) -> bool:
+    def _all_give_way(self, others: Iterable[_Change], top: CopyCommand | None, order: CopyOrder) -> bool:
         ways = [self._gives_way(each, top, order) for each in others]
         return all(ways)
 
-    def _gives_way(self, change: _Change, to: CopyCommand, order: CopyOrder) -> bool:
+    def _gives_way(self, change: _Change, to: CopyCommand | None, order: CopyOrder) -> bool:
         """An older change is superseded, unless it may still arrive at the broker after the newer one."""
-        if change.stage is _Stage.SENDING and not self._floor.drop(
-            order.account_id, change.command.command_id
-        ):
-            return False
+        change.outdated = True
         if change.stage is _Stage.SENDING:
+            if not self._floor.drop(order.account_id, change.command.command_id):
+                return False
             change.stage = _Stage.WAITING
-        at_broker = order.status not in (CopyStatus.PLANNED, CopyStatus.UNKNOWN)
-        if change.stage is _Stage.WAITING and change.maybe_sent and at_broker:
-            self._seek(change, order)
+        if change.stage is _Stage.WAITING and change.maybe_sent:
+            if order.status is CopyStatus.UNKNOWN:
+                return True
+            if order.status is not CopyStatus.PLANNED:
+                self._seek(change, order)
+            elif not self._floor.unsent(order):
+                return True
         if change.stage is _Stage.SOUGHT:
-            return to.kind is CommandKind.CANCEL
-        if not change.maybe_sent:
-            self._over(change, order, CommandStatus.SUPERSEDED)
+            return to is None or to.kind is CommandKind.CANCEL
+        self._over(change, order, CommandStatus.SUPERSEDED)
         return True
 
     def _go_on(self, change: _Change, order: CopyOrder) -> None:

@@ -129,6 +129,12 @@ class Floor:
         self._known.add(order)
         return tries.sent if tries else attempts
 
+    def release(self, copy_order_id: CopyOrderId) -> None:
+        """Nothing claims it any more: what was laid aside goes."""
+        order, attempts = self._aside.pop(copy_order_id, (None, 0))
+        if order is not None:
+            self._enter(order, attempts)
+
     def change(self, command: Command, attempts: int) -> None:
         """Last in its sequence; `answered` hears what became of it."""
         self._queue(command, attempts)

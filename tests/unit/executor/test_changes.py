@@ -223,6 +223,38 @@ async def test_a_refusal_is_for_good_once_the_order_surely_stands_as_it_was() ->
         assert world.rows.rows[one.tag].order.spec.quantity == d(10)
 
 
+async def test_an_outdated_change_is_not_made_although_the_cancellation_after_it_was_refused() -> None:
+    async with an_executor() as world:
+        one = working()
+        lost, gone = a_change(one, quantity=8, planned_ns=1), a_change(one, planned_ns=2)
+        await given(world, one, lost)
+        world.broker.reports = [standing(one)]
+        world.broker.says[one.tag] = [BrokerOutcomeUnknown("reset"), BrokerRejected("not now")]
+        await world.changes.bring([lost])
+        await world.clock.sleep(0.5)
+        world.rows.commands.put(gone)
+        await world.changes.bring([gone])
+        await world.clock.sleep(20)
+        assert world.broker.kinds == [CommandKind.MODIFY, CommandKind.CANCEL]
+        assert world.rows.commands.status(gone) is CommandStatus.REJECTED
+        assert world.rows.commands.status(lost) is CommandStatus.SUPERSEDED
+        assert not world.changes.claims(one.copy_order_id)
+
+
+async def test_what_was_outdated_before_its_order_was_ever_sent_changes_nothing_later() -> None:
+    async with an_executor() as world:
+        world.broker.reports = []
+        one = order("e1")
+        older, newer = a_change(one, quantity=8, planned_ns=1), a_change(one, quantity=3, planned_ns=2)
+        world.rows.put(one, written_ns=1)
+        world.rows.commands.put(replace(older, status=CommandStatus.UNKNOWN), newer, written_ns=2)
+        await world.gain()
+        await world.clock.sleep(20)
+        assert world.broker.kinds == [CommandKind.PLACE]
+        assert world.rows.commands.status(older) is CommandStatus.SUPERSEDED
+        assert world.rows.rows[one.tag].order.spec.quantity == d(3)
+
+
 async def test_cut_below_what_is_filled_is_cancelled() -> None:
     async with an_executor() as world:
         one = replace(working(), filled=d(5), status=CopyStatus.PARTIAL)
