@@ -106,7 +106,7 @@ def summary_to_wire(summary: Summary, assumptions: Iterable[str]) -> subscriptio
 
 def shown(amount: Decimal) -> Decimal:
     """As people read money: divisions leave more digits than anyone pays."""
-    return round(amount, 6)
+    return Decimal(f"{round(amount, 6).normalize():f}")
 
 
 def _sums(sums: Mapping[str, Decimal]) -> Iterator[common_pb2.Money]:
