@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
 from paceline.domain.account import AccountType
-from paceline.domain.copy_order import OrderSpec
-from paceline.domain.copying.fold import Placed
+from paceline.domain.copy_order import CommandKind, OrderSpec
+from paceline.domain.copying.fold import Placed, Resized
 from paceline.domain.errors import (
     BrokerAuthFailed,
     BrokerError,
@@ -20,19 +20,21 @@ from paceline.domain.errors import (
     BrokerRateLimited,
     BrokerRejected,
 )
+from paceline.domain.execution import Command
 from paceline.domain.ids import BrokerOrderId, Tag
 from paceline.domain.order import OrderReport
-from paceline.ports.broker import Book, Call, Credentials
+from paceline.ports.broker import Book, Call, Credentials, OrderChange
 from paceline.runtime.budget import Budget
 from paceline.runtime.metric_names import BROKER_CALL_SECONDS, ORDERS_SENT, PLATFORM_SECONDS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import Telemetry, start_telemetry
 from services.executor.books import OrderBooks
 from services.executor.logins import Logins
+from services.executor.outcome import CancelTaken
 from services.executor.place import Placer
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
-from tests.unit.executor.given import FOLLOWER, LIMITS, S, order, placing
+from tests.unit.executor.given import FOLLOWER, LIMITS, S, a_change, order, placing
 from tests.unit.executor.people import FakeCredentials, FakeRelogin
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -45,12 +47,21 @@ class Desk:
     clock: FakeClock
     says: list[BrokerError] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    asked: list[tuple[BrokerOrderId, OrderChange | None]] = field(default_factory=list)
     limits = LIMITS
 
     async def place(self, credentials: Credentials, spec: OrderSpec, tag: Tag) -> BrokerOrderId:
         self._answer(credentials)
         self.clock.advance(0.2)
         return BrokerOrderId("b1")
+
+    async def modify(self, credentials: Credentials, order_id: BrokerOrderId, change: OrderChange) -> None:
+        self._answer(credentials)
+        self.asked.append((order_id, change))
+
+    async def cancel(self, credentials: Credentials, order_id: BrokerOrderId) -> None:
+        self._answer(credentials)
+        self.asked.append((order_id, None))
 
     async def order_book(self, credentials: Credentials, **_: Any) -> Book[OrderReport]:
         self._answer(credentials)
@@ -102,6 +113,15 @@ async def a_world(telemetry: Telemetry | None = None) -> World:
     return World(clock, desk, credentials, relogin, metrics, logins, placer, FakeBuckets(clock))
 
 
+def kept(spans: list[ReadableSpan]) -> Telemetry:
+    class Kept(SpanExporter):
+        def export(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:
+            spans.extend(batch)
+            return SpanExportResult.SUCCESS
+
+    return start_telemetry(service="executor", replica_id="a", exporter=Kept())
+
+
 async def test_an_order_is_placed_and_measured_under_its_accounts_type() -> None:
     world = await a_world()
     one = replace(order("e1"), seen_ns=world.clock.now_ns() - S)
@@ -109,6 +129,48 @@ async def test_an_order_is_placed_and_measured_under_its_accounts_type() -> None
     assert world.metrics.value(ORDERS_SENT, command="PLACE", outcome="accepted", account_type="live") == 1
     assert world.metrics.value(PLATFORM_SECONDS, account_type="live") == 1
     assert world.metrics.value(BROKER_CALL_SECONDS, broker="fyers", call="PLACE") == 1
+
+
+def changing(kind: CommandKind, quantity: int = 0) -> Command:
+    one = replace(order("e1"), broker_order_id=BrokerOrderId("b7"))
+    change = replace(a_change(one, quantity=quantity), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
+    return Command(kind, one, change)
+
+
+async def test_a_change_names_the_brokers_order_and_all_that_shall_be() -> None:
+    world = await a_world()
+    cut, gone = changing(CommandKind.MODIFY, 4), changing(CommandKind.CANCEL)
+    assert cut.change is not None
+    assert cut.change.spec is not None
+    assert await world.placer.send(cut) == Resized(cut.change.spec, cut.change.command_id)
+    assert await world.placer.send(gone) == CancelTaken()
+    spec = cut.change.spec
+    wanted = OrderChange(spec.type, spec.quantity, spec.limit_price, spec.trigger_price)
+    assert world.desk.asked == [("b7", wanted), ("b7", None)]
+    for call in ("MODIFY", "CANCEL"):
+        assert world.metrics.value(ORDERS_SENT, command=call, outcome="accepted", account_type="live") == 1
+        assert world.metrics.value(BROKER_CALL_SECONDS, broker="fyers", call=call) == 1
+    assert world.metrics.value(PLATFORM_SECONDS, account_type="live") == 0
+
+
+async def test_a_change_without_the_brokers_number_never_leaves() -> None:
+    world = await a_world()
+    nameless = replace(changing(CommandKind.CANCEL), order=order("e1"))
+    with pytest.raises(ValueError, match="number"):
+        await world.placer.send(nameless)
+    assert world.desk.tokens == []
+
+
+async def test_the_span_of_a_change_hangs_on_what_wanted_it() -> None:
+    spans: list[ReadableSpan] = []
+    telemetry = kept(spans)
+    world = await a_world(telemetry)
+    await world.placer.send(changing(CommandKind.CANCEL))
+    await asyncio.to_thread(telemetry.shutdown)
+    call, send = spans
+    assert (send.name, call.name) == ("executor send", "broker cancel")
+    assert send.parent is not None
+    assert f"{send.parent.trace_id:032x}" == TRACE
 
 
 async def test_what_the_broker_says_goes_on_and_is_counted() -> None:
@@ -149,13 +211,7 @@ async def test_the_same_token_again_is_no_login() -> None:
 
 async def test_the_executors_span_stands_between_the_plan_and_the_call() -> None:
     spans: list[ReadableSpan] = []
-
-    class Kept(SpanExporter):
-        def export(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:
-            spans.extend(batch)
-            return SpanExportResult.SUCCESS
-
-    telemetry = start_telemetry(service="executor", replica_id="a", exporter=Kept())
+    telemetry = kept(spans)
     world = await a_world(telemetry)
     await world.placer.send(placing(replace(order("e1"), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")))
     await asyncio.to_thread(telemetry.shutdown)

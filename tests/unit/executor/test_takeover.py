@@ -17,7 +17,7 @@ from services.executor.outcome import Outcome
 from services.executor.takeover import Reconciler, Sought
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import report
-from tests.unit.executor.given import FOLLOWER, HOME, S, order
+from tests.unit.executor.given import FOLLOWER, HOME, S, a_change, order
 
 REQUEST_S, SETTLE_S = 4, 2
 LATE_S = 60
@@ -213,3 +213,37 @@ async def test_a_new_doubt_begins_anew() -> None:
         told = await world.until_settled()
         assert told.epoch == 3
         assert world.clock.monotonic_ns() - again_ns >= (REQUEST_S + 2 * SETTLE_S) * S
+
+
+async def test_a_change_is_shown_its_order_and_whether_all_that_was_sent_has_arrived() -> None:
+    async with reconciling() as (world, reconciler):
+        one = replace(order("e1"), broker_order_id=BrokerOrderId("b1"))
+        gone = a_change(one)
+        world.book = [standing(one.tag, number="b0"), standing(one.tag)]
+        reconciler.seek(gone, one, patiently=False)
+        await world.clock.sleep(SETTLE_S / 2)
+        assert world.shown == [(gone.command_id, world.book[1], False)]
+        await world.clock.sleep(LATE_S)
+        assert len(world.reads) == 1
+        assert world.metrics.value(RECONCILES, cause="change", outcome="found") == 1
+
+
+async def test_a_change_whose_order_no_book_shows_is_told_so_once_it_is_settled() -> None:
+    async with reconciling() as (world, reconciler):
+        gone = a_change(order("e1"))
+        reconciler.seek(gone, order("e1"), patiently=True)
+        await world.clock.sleep(REQUEST_S + SETTLE_S - 1)
+        assert world.reads == []
+        await world.clock.sleep(LATE_S)
+        assert world.shown == [(gone.command_id, None, True)]
+
+
+async def test_of_what_the_socket_told_or_someone_else_holds_no_book_is_read() -> None:
+    async with reconciling() as (world, reconciler):
+        told, left = a_change(order("e1")), a_change(order("e2"))
+        reconciler.seek(told, order("e1"), patiently=True)
+        reconciler.unseek(told)
+        reconciler.seek(left, order("e2"), patiently=True)
+        reconciler.leave([HOME])
+        await world.clock.sleep(LATE_S)
+        assert (world.reads, world.shown) == ([], [])
