@@ -108,14 +108,14 @@ class Ledger:
         held = self.held - leaving
         return beyond(held, self.highest(lot) if held > 0 else self.lowest(lot))
 
-    def missing(self, lot: Decimal, coming: Decimal) -> Decimal:
+    def missing(self, lot: Decimal, coming: Decimal, leaving: Decimal = ZERO) -> Decimal:
         """What is needed and neither held nor coming, signed as wanted.
 
         `coming` is what open entries toward it will still bring, signed: during a flip only their
-        rows can tell, because the ledger's own sums net both directions.
+        rows can tell, because the ledger's own sums net both directions. `leaving` is as for `surplus`.
         """
         needed = self.needed(lot)
-        return beyond(needed, toward(needed, self.held) + coming)
+        return beyond(needed, toward(needed, self.held - leaving) + coming)
 
     def unwanted(self, lot: Decimal, leaving: Decimal = ZERO) -> Decimal:
         """Working entries that the target no longer needs, signed: to be withdrawn or cancelled.

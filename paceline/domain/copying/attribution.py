@@ -76,8 +76,6 @@ def _pro_rata(
     whole = sum(shares.values(), ZERO)
     if quantity >= whole:
         return dict(shares)
-    if not whole:
-        return {}
     exact = {name: quantity * share / whole for name, share in shares.items()}
     taken = {name: part // lot * lot for name, part in exact.items()}
     left = quantity - sum(taken.values(), ZERO)

@@ -1,6 +1,6 @@
 """A decision in the making about a mirrored order: lines, orders and changes, on a ledger that moves."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -66,12 +66,14 @@ class Draft:
             if row.order.leader_order_id == leader_order and row.order.intent is intent and not row.leaving
         ]
 
-    def held(self) -> Decimal:
-        """Once every exit is filled that does not rest with an order of the leader; signed."""
-        resting = (
-            r.order.rest for r in self.rows if r.order.leader_order_id and r.order.intent is Intent.EXIT
+    def held(self, aside: Collection[BrokerOrderId]) -> Decimal:
+        """Once every exit is filled but those that rest with these orders of the leader; signed."""
+        exits = (row for row in self.rows if row.order.intent is Intent.EXIT)
+        staying = (
+            row.order.rest if row.order.leader_order_id in aside else row.order.rest - row.coming
+            for row in exits
         )
-        return self.ledger.held - sum(resting, ZERO)
+        return self.ledger.held - sum(staying, ZERO)
 
     def leaving(self, intent: Intent) -> Decimal:
         return commanded(self.rows, intent)

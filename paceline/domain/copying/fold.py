@@ -61,15 +61,21 @@ class Folded:
 
 
 def fold_result(  # noqa: PLR0911  # one return per kind of news
-    order: CopyOrder, told: Told, ledger: Ledger, lot: Decimal, others: Collection[CopyOrder]
+    order: CopyOrder,
+    told: Told,
+    ledger: Ledger,
+    lot: Decimal,
+    others: Collection[CopyOrder],
+    leaving: Decimal = ZERO,
 ) -> Folded:
     """Raises IllegalTransition where the table has no state; a refusal that may be retried changes nothing.
 
     `ledger` is that of the order's subscription and key, read in the same transaction; `others` are its other
-    rows that have not ended, because the ledger's sums do not say whose quantity is on its way. Afterwards
-    all that is wanted is held, on its way, or forgone with a reason.
+    rows that have not ended, because the ledger's sums do not say whose quantity is on its way, and `leaving`
+    are the rests of those of them that are exits and being cancelled, signed. Afterwards all that is wanted
+    is held, on its way, or forgone with a reason.
     """
-    book = _Book(ledger, lot, others)
+    book = _Book(ledger, lot, others, leaving)
     match told:
         case Fill():
             return _filled(order, told, book)
@@ -101,6 +107,7 @@ class _Book:
     ledger: Ledger
     lot: Decimal
     others: Collection[CopyOrder]
+    leaving: Decimal
 
     def untold(self, intent: Intent) -> Decimal:
         """Filled by the word of reports on ended orders, but not yet told trade by trade; signed."""
@@ -112,7 +119,7 @@ class _Book:
         needed = after.needed(self.lot)
         rests = (row.rest for row in (*self.others, order) if _enters(row))
         away = sum((toward(-needed, rest) for rest in rests), ZERO)
-        return after.missing(self.lot, toward(needed, after.entries_working - away))
+        return after.missing(self.lot, toward(needed, after.entries_working - away), self.leaving)
 
 
 def _moved(order: CopyOrder, observation: Observation, ledger: Ledger) -> Folded:

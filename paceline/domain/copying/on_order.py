@@ -48,6 +48,7 @@ class OrderPlanner:
         self._body = body
         self._market = market
         self._orders = fold_orders(leader.orders, event)
+        self._working = {name for name, order in self._orders.items() if order.working}
         self._leader = replace(leader, orders=self._orders)
         self._was = leader.orders.get(body.order_id, LeaderOrder())
         self._is = self._orders[body.order_id]
@@ -129,7 +130,8 @@ class OrderPlanner:
     def _exit_quantity(self, draft: Draft, instrument: Instrument, move: Movement) -> Decimal:
         """The part of what is held that the leader's order gives up, whatever rests beside it; unsigned."""
         kept = kept_part(draft.ledger.ideal, move.kept, move.whole)
-        return abs(beyond(draft.held(), lots_toward_zero(kept, instrument.lot)))
+        held = draft.held({self._body.order_id, *self._working})
+        return abs(beyond(held, lots_toward_zero(kept, instrument.lot)))
 
     def _accept_entry(
         self, draft: Draft, instrument: Instrument, report: OrderReport, opened: Decimal, *, flips: bool
@@ -159,9 +161,7 @@ class OrderPlanner:
         self, draft: Draft, instrument: Instrument, report: OrderReport, wanted: Decimal, base: Decimal
     ) -> Sized | Refusal:
         copier, product = draft.copier, draft.origin.key.product
-        at_market = report.type is OrderType.MARKET
-        lead = Lead(report.key, report.side, price_of(report), at_market, self._event.fact.broker_time_ns)
-        withheld = withheld_entry(lead, instrument, product, copier, self._market)
+        withheld = self._withheld(draft, instrument, report)
         if withheld is not None:
             return withheld
         if base * wanted < 0 or opposite_held(copier, wanted, product):
@@ -172,6 +172,11 @@ class OrderPlanner:
         asked = Asked(report.order_id, report.side, wanted, price, price, instrument)
         return size(copier, self._leader, asked)
 
+    def _withheld(self, draft: Draft, instrument: Instrument, report: OrderReport) -> Refusal | None:
+        at_market = report.type is OrderType.MARKET
+        lead = Lead(report.key, report.side, price_of(report), at_market, self._event.fact.broker_time_ns)
+        return withheld_entry(lead, instrument, draft.origin.key.product, draft.copier, self._market)
+
     def _modify(self, draft: Draft, instrument: Instrument, report: OrderReport) -> None:
         """Prices are taken over, quantities re-sized with the frozen ratio; what is unsent is folded."""
         exits = draft.rows_of(report.order_id, Intent.EXIT)
@@ -181,16 +186,20 @@ class OrderPlanner:
             looks = self._looks(draft, instrument, report, Intent.EXIT, quantity)
             draft.place(looks, draft.reshape(exits, looks, quantity))
         entries = draft.rows_of(report.order_id, Intent.ENTRY)
-        if entries:
-            coming = sum((abs(row.coming) for row in entries), ZERO)
-            quantity = max(coming + self._resized(draft, instrument, report), ZERO)
+        coming = sum((abs(row.coming) for row in entries), ZERO)
+        grown = self._resized(draft, instrument, report)
+        withheld = self._withheld(draft, instrument, report) if grown > 0 else None
+        if withheld is not None:
+            grown, draft.reason, draft.detail = ZERO, withheld.reason, withheld.detail
+        quantity = max(coming + grown, ZERO)
+        if entries or quantity:
             looks = self._looks(draft, instrument, report, Intent.ENTRY, quantity)
             draft.place(looks, draft.reshape(entries, looks, quantity))
 
     def _resized(self, draft: Draft, instrument: Instrument, report: OrderReport) -> Decimal:
         """How many lots more, or less, the changed quantity comes to."""
         frozen, was = draft.copier.frozen, self._was.report
-        if frozen is None or was is None or frozen.rounded_up:
+        if frozen is None or was is None or frozen.rounded_up or report.quantity == was.quantity:
             return ZERO
         side = int(report.side)
         part = share(frozen, (report.quantity - was.quantity) * side, first=False).remaining * side
@@ -249,18 +258,17 @@ class OrderPlanner:
             ),
             ZERO,
         )
-        missing = (wanted - draft.ledger.held - others) * side
+        missing = (wanted - (draft.ledger.held - draft.leaving(Intent.EXIT)) - others) * side
         coming = sum((abs(row.coming) for row in rows), ZERO)
         return min(max(missing, ZERO), coming)
 
     def _balance(self, draft: Draft, instrument: Instrument) -> None:
         """Pledge what his orders may still do: nothing is held beyond it, and nothing missing unnamed."""
         lot = instrument.lot
-        working = {name for name, order in self._orders.items() if order.working}
         self._pledge(draft)
-        unwanted = draft.ledger.unwanted(lot, draft.leaving(Intent.ENTRY))
-        if unwanted:
-            draft.command(withdrawals(draft.origin, draft.rows, unwanted, working))
+        for side in Side:
+            unwanted = self._unwanted(draft, lot, side)
+            draft.command(withdrawals(draft.origin, draft.rows, unwanted, self._working))
         surplus = draft.ledger.surplus(lot, draft.leaving(Intent.EXIT))
         if surplus and not draft.copier.liquidating:
             self._sell(draft, instrument, surplus)
@@ -268,10 +276,18 @@ class OrderPlanner:
         needed = ledger.needed(lot)
         entries = (r for r in draft.rows if r.order.intent is Intent.ENTRY)
         coming = sum((toward(needed, row.order.rest) for row in entries), ZERO)
-        missing = ledger.missing(lot, coming)
+        missing = ledger.missing(lot, coming, draft.leaving(Intent.EXIT))
         if missing:
             draft.add(EntryKind.FORGONE, Intent.ENTRY, -missing)
             self._pledge(draft)
+
+    def _unwanted(self, draft: Draft, lot: Decimal, side: Side) -> Decimal:
+        """Entries of one side that lead beyond all that may be wanted; signed. Sides do not net."""
+        ledger, way = draft.ledger, Decimal(side)
+        reach = toward(way, ledger.highest(lot) if side is Side.BUY else ledger.lowest(lot))
+        entries = (row.coming for row in draft.rows if row.order.intent is Intent.ENTRY)
+        coming = sum((toward(way, each) for each in entries), ZERO)
+        return beyond(coming, reach - toward(way, ledger.held))
 
     def _pledge(self, draft: Draft) -> None:
         copier, ledger = draft.copier, draft.ledger

@@ -30,8 +30,8 @@ class Asked:
     wanted: Decimal
     """His quantity, signed as the follower wants it: reversed where he asked for that."""
     leader_price: Decimal
-    price: Decimal | None
-    """Of the follower's instrument; None where it is not known."""
+    price: Decimal
+    """Of the follower's instrument."""
     instrument: Instrument
     """The follower's."""
 
@@ -82,7 +82,7 @@ def size(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refusal:
 
 
 def _by_ratio(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refusal:
-    found = _ratio(copier, leader, asked, None)
+    found = _ratio(copier, leader, asked, abs(asked.wanted))
     if isinstance(found, Refusal):
         return found
     inputs = _inputs(copier, leader, found)
@@ -130,14 +130,12 @@ def _share(inputs: SizingInputs, wanted: Decimal, *, first: bool, note: str = ""
     return Sized(inputs, inputs.unrounded, EXACT.subtract(inputs.unrounded, part), note)
 
 
-def _ratio(copier: Copier, leader: LeaderState, asked: Asked, ordered: Decimal | None) -> Decimal | Refusal:
+def _ratio(copier: Copier, leader: LeaderState, asked: Asked, ordered: Decimal) -> Decimal | Refusal:
     sizing = copier.subscription.sizing
     if sizing.mode is SizingMode.FIXED_RATIO:
         return sizing.value
     if sizing.mode is SizingMode.EQUITY_RATIO:
         return _equity_ratio(sizing, copier.equity, leader.equity)
-    if ordered is None:
-        return Refusal(SkipReason.LEADER_ORDER_UNKNOWN)
     whole = _whole(copier, leader, asked)
     if isinstance(whole, Refusal):
         return whole
@@ -150,7 +148,7 @@ def _whole(copier: Copier, leader: LeaderState, asked: Asked) -> Decimal | Refus
     if sizing.mode is SizingMode.FIXED_QUANTITY:
         return sizing.value
     if sizing.mode is SizingMode.FIXED_NOTIONAL:
-        if asked.price is None:
+        if asked.price <= 0:
             return Refusal(SkipReason.PRICE_UNKNOWN, asked.instrument.instrument_id)
         return EXACT.divide(sizing.value, asked.price * asked.instrument.multiplier)
     return _at_risk(sizing, copier.equity, leader, asked)
@@ -253,12 +251,10 @@ def _limits(copier: Copier, asked: Asked) -> list[tuple[Decimal, SkipReason]] | 
     money = _money_limits(caps, copier.exposure)
     if isinstance(money, Refusal):
         return money
-    if money and (asked.price is None or asked.price <= 0):
+    if money and asked.price <= 0:
         return Refusal(SkipReason.PRICE_UNKNOWN, asked.instrument.instrument_id)
-    for amount, reason in money:
-        assert asked.price is not None  # noqa: S101  # refused above
-        limits.append((amount / (asked.price * asked.instrument.multiplier), reason))
-    return limits
+    worth = asked.price * asked.instrument.multiplier
+    return limits + [(amount / worth, reason) for amount, reason in money]
 
 
 def _money_limits(caps: Caps, exposure: Decimal | None) -> list[tuple[Decimal, SkipReason]] | Refusal:

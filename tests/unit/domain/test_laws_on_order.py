@@ -6,14 +6,15 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from paceline.domain.copy_order import CopyOrder, CopyStatus
+from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
 from paceline.domain.copying.fold import Placed
 from paceline.domain.copying.view import LeaderOrder
 from paceline.domain.errors import BrokerRejected
-from paceline.domain.ids import AccountId, BrokerOrderId
+from paceline.domain.ids import AccountId, BrokerOrderId, SubscriptionId
+from paceline.domain.ledger import EntryKind
 from paceline.domain.order import BrokerStatus, OrderReport, Side
 from paceline.domain.subscription import CopyMode, ShortfallPolicy, Subscription
-from tests.unit.domain.given import FOLLOWER, fill, instrument, report, subscription
+from tests.unit.domain.given import FOLLOWER, KEY, fill, instrument, report, subscription
 from tests.unit.domain.histories import histories, one_of
 from tests.unit.domain.trading_world import AtBroker, Books, World, check_books, check_settled
 
@@ -37,9 +38,12 @@ class Mirroring(RuleBasedStateMachine):
         lot=st.sampled_from([1, 5]),
         freeze=st.sampled_from([None, 31]),
         ratios=st.tuples(RATIOS, RATIOS, RATIOS, RATIOS),
+        kind=st.booleans(),
     )
-    def open(self, lot: int, freeze: int | None, ratios: tuple[str, str, str, str]) -> None:
+    def open(self, lot: int, freeze: int | None, ratios: tuple[str, str, str, str], kind: bool) -> None:
+        """In a `kind` world brokers end nothing unasked, and leaders sell no more than they hold."""
         first, second = LEADERS
+        self.kind, self.chased = kind, Decimal(ratios[2])
         chasing = replace(mirroring("c", ratios[2], first, OTHER), shortfall=ShortfallPolicy.CHASE)
         self.world = World(
             instrument(lot=lot, freeze=freeze),
@@ -50,6 +54,12 @@ class Mirroring(RuleBasedStateMachine):
                 subscription(name="d", ratio=ratios[3], leader=first, follower=OTHER),
             ],
         )
+
+    def _allowed(self, who: AccountId, side: Side, size: Decimal) -> Decimal:
+        """An entry on the other side may net away what is held, which is forgone by name; not so here."""
+        if side is Side.BUY or not self.kind:
+            return size
+        return min(size, max(self.world.leaders[who].position(KEY).own, Decimal(0)))
 
     def _working(self, who: AccountId) -> list[LeaderOrder]:
         return [order for order in self.world.leaders[who].orders.values() if order.working]
@@ -62,7 +72,9 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(LEADERS), side=st.sampled_from(Side), size=SIZES, slow=st.booleans())
     def leader_places_an_order(self, who: AccountId, side: Side, size: Decimal, slow: bool) -> None:
-        name = f"o{self.world.count()}"
+        name, size = f"o{self.world.count()}", self._allowed(who, side, size)
+        if not size:
+            return
         told = report(order=name, side=side, quantity=int(size), account=who)
         if slow:
             self.world.leader_tells(replace(told, status=BrokerStatus.IN_TRANSIT))
@@ -76,7 +88,9 @@ class Mirroring(RuleBasedStateMachine):
         his = one_of(working, which)
         assert his.report is not None
         left = his.report.quantity - his.report.filled
-        self._fills(his, min(part, left), order)
+        part = self._allowed(who, his.report.side, min(part, left))
+        if part:
+            self._fills(his, part, order)
 
     def _fills(self, his: LeaderOrder, part: Decimal, order: list[str]) -> None:
         assert his.report is not None
@@ -96,6 +110,9 @@ class Mirroring(RuleBasedStateMachine):
         self, who: AccountId, side: Side, size: Decimal, late: bool
     ) -> None:
         name, number = f"o{self.world.count()}", self.world.count()
+        size = self._allowed(who, side, size)
+        if not size:
+            return
         told = report(
             BrokerStatus.TRADED,
             order=name,
@@ -122,7 +139,9 @@ class Mirroring(RuleBasedStateMachine):
         if working := self._working(who):
             his = one_of(working, which)
             assert his.report is not None
-            self._tells(his, quantity=his.report.filled + size, limit_price=Decimal(limit))
+            size = self._allowed(who, his.report.side, size)
+            if size:
+                self._tells(his, quantity=his.report.filled + size, limit_price=Decimal(limit))
 
     @rule(
         which=WHICH,
@@ -154,6 +173,8 @@ class Mirroring(RuleBasedStateMachine):
     def broker_fills_a_part(self, which: int) -> None:
         if picked := self._pick(which, (CopyStatus.PLANNED, *AtBroker)):
             books, order = picked
+            if self.kind and order.intent is Intent.EXIT and order.leader_order_id:
+                return  # sold ahead of a leader who then stays: forgone by name
             lot = self.world.instrument.lot
             lots = int((order.spec.quantity - order.filled) / lot)
             self.world.broker_fills(books, order.tag, lot * (1 + which % lots))
@@ -169,12 +190,12 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(which=WHICH, status=st.sampled_from([BrokerStatus.CANCELLED, BrokerStatus.EXPIRED]))
     def broker_ends_a_copy(self, which: int, status: BrokerStatus) -> None:
-        if picked := self._pick(which, AtBroker):
+        if not self.kind and (picked := self._pick(which, AtBroker)):
             self.world.broker_reports(picked[0], picked[1].tag, status)
 
     @rule(which=WHICH)
     def broker_rejects(self, which: int) -> None:
-        if picked := self._pick(which, (CopyStatus.PLANNED,)):
+        if not self.kind and (picked := self._pick(which, (CopyStatus.PLANNED,))):
             self.world.tell(picked[0], picked[1].tag, BrokerRejected("no margin", code="-99"))
 
     @rule(which=WHICH)
@@ -200,6 +221,16 @@ class Mirroring(RuleBasedStateMachine):
             assert not books.ledger.sell_pledged
             if not self.world.leaders[books.copier.subscription.leader].positions:
                 assert books.ledger.position == 0, "flat is flat"
+
+        if self.kind:
+            self._nothing_is_lost()
+
+    def _nothing_is_lost(self) -> None:
+        """Who chases what is short holds his ratio of the leader's position, and forgoes nothing."""
+        books = self.world.books[SubscriptionId("c")]
+        position = self.world.leaders[LEADERS[0]].position(KEY).own
+        assert abs(books.ledger.ideal - self.chased * position) < Decimal("1e-9")
+        assert not [line for line in books.lines if line.kind is EntryKind.FORGONE]
 
     @invariant()
     def books_agree(self) -> None:

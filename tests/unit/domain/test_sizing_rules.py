@@ -164,6 +164,10 @@ def test_a_size_for_the_whole_of_an_unknown_order_is_skipped_by_name(mode: str) 
     assert life.fills(10).reason is SkipReason.LEADER_ORDER_UNKNOWN
 
 
+def test_money_buys_nothing_without_a_price() -> None:
+    assert Life(Copier(sized("FIXED_NOTIONAL", "500"))).fills(10, price=0).reason is SkipReason.PRICE_UNKNOWN
+
+
 def test_an_old_equity_is_used_where_the_subscription_says_so_and_the_plan_says_it() -> None:
     settings = sized("EQUITY_RATIO", "1", equity_fallback=EquityFallback.LAST_KNOWN)
     decision = Life(Copier(settings, equity=Equity(d(5_000), 70_000, stale=True))).fills(100)

@@ -115,6 +115,7 @@ class World:
         for order in decision.orders:
             assert order.tag not in books.orders
             books.orders[order.tag] = order
+        books.commands |= {command.tag: command for command in decision.commands}
         for command in decision.commands:
             self._carry_out(books, command)
 
@@ -122,8 +123,9 @@ class World:
         """Unsent rows follow at once, working ones by a request that may lose against a fill."""
         order = books.orders[command.tag]
         if order.status is not CopyStatus.PLANNED:
-            books.commands[command.tag] = command
-        elif command.spec is None:
+            return
+        del books.commands[command.tag]
+        if command.spec is None:
             self.tell(books, command.tag, Withdrawn())
         else:
             self.tell(books, command.tag, Resized(command.spec, command.command_id))
@@ -132,7 +134,9 @@ class World:
         """What the executor does with news of one order, in one transaction."""
         order = books.orders[tag]
         others = [other for other in books.open if other.tag != tag]
-        folded = fold_result(order, told, books.ledger, self.instrument.lot, others)
+        rows = [row for row in books.open_rows if row.order.tag != tag]
+        leaving = commanded(rows, Intent.EXIT)
+        folded = fold_result(order, told, books.ledger, self.instrument.lot, others, leaving)
         books.orders[tag] = folded.order
         books.write(folded.lines)
         assert folded.ledger == books.ledger

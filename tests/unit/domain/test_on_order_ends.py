@@ -1,0 +1,204 @@
+"""ON_ORDER: how the leader's order ends, and what becomes of its copy."""
+
+from dataclasses import replace
+
+import pytest
+
+from paceline.domain.copy_order import CommandKind, CopyStatus, Intent
+from paceline.domain.copying.decision import SkipReason
+from paceline.domain.ledger import EntryKind
+from paceline.domain.order import BrokerStatus, OrderType, Side
+from paceline.domain.subscription import (
+    ShortfallPolicy,
+)
+from tests.unit.domain.given import (
+    d,
+    report,
+)
+from tests.unit.domain.mirror_day import Day, asked, changed, mirroring, numbers
+
+
+def test_a_cancellation_is_mirrored_by_the_order_it_names() -> None:
+    day = Day()
+    day.places(order="1")
+    day.at_broker()
+    other = day.places(order="2", limit_price=d(99)).orders[0]
+    day.at_broker()
+    decision = day.says(BrokerStatus.CANCELLED)
+    assert decision is not None
+    assert [(each.tag, each.kind) for each in decision.commands] == [(other.tag, CommandKind.CANCEL)]
+
+
+def test_a_cancellation_that_finds_its_order_unsent_removes_it_unsent() -> None:
+    day = Day()
+    (order,) = day.places().orders
+    day.says(BrokerStatus.CANCELLED)
+    assert day.books.orders[order.tag].status is CopyStatus.CANCELLED
+    assert day.books.ledger.idle
+
+
+@pytest.mark.parametrize("status", [BrokerStatus.REJECTED, BrokerStatus.EXPIRED])
+def test_a_refusal_or_an_expiry_after_the_copies_were_placed_cancels_them(status: BrokerStatus) -> None:
+    day = Day()
+    day.places()
+    day.at_broker()
+    assert changed(day.says(status)) == [(CommandKind.CANCEL, None)]
+
+
+def test_a_cancel_that_loses_against_a_fill_is_followed_by_the_ledger_and_sold() -> None:
+    day = Day()
+    day.places()
+    copy = day.at_broker()
+    day.says(BrokerStatus.CANCELLED)
+    day.world.broker_fills(day.books, copy.tag, d(50))
+    (correction,) = day.books.open
+    assert (correction.intent, correction.spec.quantity, correction.spec.side) == (
+        Intent.EXIT,
+        d(50),
+        Side.SELL,
+    )
+
+
+def test_a_copy_may_be_ahead_of_its_leaders_order_or_behind() -> None:
+    day = Day()
+    day.places()
+    copy = day.at_broker()
+    day.world.broker_fills(day.books, copy.tag, d(50))
+    assert day.books.open == [], "ahead is not too much"
+    assert day.fills(40, "t1") is not None
+    assert numbers(day.books.ledger.ideal, day.books.ledger.buy_pledged) == (20, 30)
+
+
+def test_at_the_end_what_is_held_beyond_the_leaders_fill_is_flattened() -> None:
+    day = Day()
+    day.places()
+    day.world.broker_fills(day.books, day.at_broker().tag, d(50))
+    day.fills(40, "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(40))
+    assert decision is not None
+    assert asked(decision) == [(Intent.EXIT, -30)]
+    assert decision.orders[0].spec.limit_price == d("99.00")
+
+
+def test_at_the_end_a_shortfall_is_forgone_by_name() -> None:
+    day = Day()
+    day.places()
+    copy = day.at_broker()
+    day.fills(100, "t1")
+    assert changed(day.says(BrokerStatus.TRADED, filled=d(100))) == [(CommandKind.CANCEL, None)]
+    day.world.broker_reports(day.books, copy.tag, BrokerStatus.CANCELLED)
+    forgone = [line for line in day.books.lines if line.kind is EntryKind.FORGONE]
+    assert [(int(line.quantity), bool(line.reason)) for line in forgone] == [(-50, True)]
+
+
+def test_at_the_end_a_shortfall_is_chased_within_the_allowance_where_it_is_set() -> None:
+    day = Day(mirroring(shortfall=ShortfallPolicy.CHASE))
+    day.places()
+    copy = day.at_broker()
+    day.world.broker_fills(day.books, copy.tag, d(10))
+    day.fills(60, "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(60))
+    assert decision is not None
+    (command,) = decision.commands
+    assert command.spec is not None
+    assert (command.kind, command.spec.quantity, command.spec.limit_price) == (
+        CommandKind.MODIFY,
+        d(30),
+        d("101.00"),
+    )
+
+
+def test_a_chase_counts_what_trades_have_not_told_yet() -> None:
+    day = Day(mirroring(shortfall=ShortfallPolicy.CHASE))
+    day.places()
+    day.at_broker()
+    assert changed(day.says(BrokerStatus.TRADED, filled=d(100))) == [(CommandKind.MODIFY, 50)]
+
+
+def test_an_exit_order_is_mirrored_for_the_part_that_the_leader_gives_up() -> None:
+    day = Day()
+    day.holds(100, 50)
+    decision = day.places(40, Side.SELL, limit_price=d(110))
+    assert asked(decision) == [(Intent.EXIT, -20)]
+    assert (decision.orders[0].spec.limit_price, decision.orders[0].expires_ns) == (d(110), 0)
+
+
+def test_a_stop_and_a_target_for_the_same_position_are_both_mirrored() -> None:
+    """Attaching, moving and removing a leader's stop-loss or take-profit."""
+    day = Day()
+    day.holds(100, 50)
+    stop = day.places(100, Side.SELL, "stop", type=OrderType.STOP_LIMIT, trigger_price=d(90))
+    day.at_broker()
+    moved = day.says(trigger_price=d(95))
+    target = day.places(100, Side.SELL, "target", limit_price=d(120))
+    assert [asked(each) for each in (stop, target)] == [[(Intent.EXIT, -50)]] * 2
+    assert moved is not None
+    assert moved.commands[0].spec is not None
+    assert moved.commands[0].spec.trigger_price == 95
+    day.world.broker_fills(day.books, day.at_broker().tag, d(50))
+    day.fills(-100, "t1", "target")
+    assert day.books.open[0].leader_order_id == "stop", "the other works on, as the leader's does"
+    day.last = replace(report(order="stop", side=Side.SELL), status=BrokerStatus.CANCELLED)
+    assert changed(day.tells(day.last)) == [(CommandKind.CANCEL, None)]
+
+
+def test_both_filled_at_the_follower_is_bought_back() -> None:
+    day = Day()
+    day.holds(100, 50)
+    for name in ("stop", "target"):
+        day.places(100, Side.SELL, name)
+        day.at_broker()
+    for order in list(day.books.open):
+        day.world.broker_fills(day.books, order.tag, d(50))
+    decision = day.fills(-100, "t1", "target")
+    assert decision is not None
+    assert asked(decision) == [(Intent.EXIT, 50)]
+    day.tells(report(BrokerStatus.TRADED, order="target", side=Side.SELL, filled=100))
+    assert day.tells(report(BrokerStatus.CANCELLED, order="stop", side=Side.SELL)) is None
+
+
+def test_an_exit_goes_on_at_the_market_when_the_leaders_has_filled() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.places(100, Side.SELL, limit_price=d(110))
+    day.at_broker()
+    day.fills(-100, "t1")
+    decision = day.says(BrokerStatus.TRADED, filled=d(100))
+    assert decision is not None
+    (command,) = decision.commands
+    assert command.spec is not None
+    assert (command.kind, command.spec.quantity, command.spec.limit_price) == (
+        CommandKind.MODIFY,
+        d(50),
+        d("108.90"),
+    )
+
+
+def test_leader_flat_working_entry_copies_of_ended_orders_are_cancelled() -> None:
+    day = Day(mirroring(shortfall=ShortfallPolicy.CHASE))
+    day.places(100, order="in")
+    day.at_broker()
+    day.fills(100, "t1", "in")
+    day.says(BrokerStatus.TRADED, filled=d(100))
+    exiting = day.places(100, Side.SELL, order="out")
+    assert exiting.reason is SkipReason.NOTHING_HELD
+    assert changed(day.fills(-100, "t2", "out")) == [(CommandKind.CANCEL, None)]
+
+
+def test_an_order_that_turns_the_position_round_is_an_exit_and_an_entry() -> None:
+    day = Day()
+    day.holds(40, 20)
+    decision = day.places(100, Side.SELL)
+    assert asked(decision) == [(Intent.EXIT, -20), (Intent.ENTRY, -30)]
+    assert len({order.tag for order in decision.orders}) == 2
+
+
+def test_a_copy_that_was_refused_leaves_a_named_gap_when_the_leader_fills() -> None:
+    day = Day()
+    day.places()
+    copy = day.at_broker()
+    day.world.broker_reports(day.books, copy.tag, BrokerStatus.REJECTED)
+    decision = day.fills(100, "t1")
+    assert decision is not None
+    (line,) = [each for each in decision.entries if each.kind is EntryKind.FORGONE]
+    assert (int(line.quantity), SkipReason(line.reason)) == (-50, SkipReason.COPY_ENDED)
