@@ -144,7 +144,8 @@ class Follower:
         responses = feed_pb2_grpc.FeedServiceStub(channel).StreamEvents(request)
         try:
             while stream.partitions:
-                response = await asyncio.wait_for(responses.read(), _SILENCE_S)
+                async with asyncio.timeout(_SILENCE_S):
+                    response = await responses.read()
                 if not isinstance(response, feed_pb2.StreamEventsResponse):
                     raise BrokenStreamError("the feed ended the stream")
                 await self._take(stream, response)

@@ -83,7 +83,8 @@ class TickFollower:
         responses = feed_pb2_grpc.FeedServiceStub(channel).StreamTicks(self._requests(changed))
         try:
             while True:
-                response = await asyncio.wait_for(responses.read(), _SILENCE_S)
+                async with asyncio.timeout(_SILENCE_S):
+                    response = await responses.read()
                 if not isinstance(response, feed_pb2.StreamTicksResponse):
                     return
                 self.take(response)

@@ -80,6 +80,7 @@ async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]", ended: a
     """Asks now and then, because a peer that vanished sends nothing; raises when there is no answer."""
     while not ended.is_set():
         try:
-            await asyncio.wait_for(ended.wait(), _PROBE_EVERY_S)
+            async with asyncio.timeout(_PROBE_EVERY_S):
+                await ended.wait()
         except TimeoutError:
             await connection.execute("SELECT 1", timeout=_PROBE_S)
