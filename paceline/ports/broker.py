@@ -4,7 +4,7 @@ Absence of an answer is never guessed away: `BrokerNeverSent` means that no byte
 machine, `BrokerOutcomeUnknown` that it may have arrived.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -150,7 +150,8 @@ Row = TypeVar("Row", covariant=True)  # noqa: PLC0105 - a book only gives rows
 @dataclass(frozen=True, slots=True)
 class BookRow(Generic[Row]):
     report: Row
-    raw: bytes
+    words: Callable[[], bytes]
+    """The broker's own; asked for only where the row is news, and few are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,12 +208,14 @@ def _with_raw(
     facts: Sequence[Fact], orders: Book[OrderReport], trades: Book[Fill], positions: Book[PositionReport]
 ) -> Sequence[Fact]:
     """Recovered facts keep the rows they were read from."""
-    rows: dict[tuple[EventKind, object], bytes] = {
-        (EventKind.ORDER, row.report.order_id): row.raw for row in orders.rows
+    if not facts:
+        return facts
+    rows: dict[tuple[EventKind, object], Callable[[], bytes]] = {
+        (EventKind.ORDER, row.report.order_id): row.words for row in orders.rows
     }
-    rows |= {(EventKind.FILL, (row.report.order_id, row.report.trade_id)): row.raw for row in trades.rows}
-    rows |= {(EventKind.POSITION, row.report.key): row.raw for row in positions.rows}
-    return [replace(fact, raw=rows.get((fact.kind, _row_of(fact.body)), b"")) for fact in facts]
+    rows |= {(EventKind.FILL, (row.report.order_id, row.report.trade_id)): row.words for row in trades.rows}
+    rows |= {(EventKind.POSITION, row.report.key): row.words for row in positions.rows}
+    return [replace(fact, raw=rows.get((fact.kind, _row_of(fact.body)), bytes)()) for fact in facts]
 
 
 def _row_of(body: OrderReport | Fill | PositionReport) -> object:

@@ -349,6 +349,6 @@ def test_a_book_keeps_each_row_as_it_came_and_says_what_it_could_not_read() -> N
         [REQUIRED_OF_A_TRADE | {"tradePrice": Decimal("8.15")}, {"x": 1}], OWNER, RECEIVED_NS
     )
     (row,) = book.rows
-    assert json.loads(row.raw) == REQUIRED_OF_A_TRADE
+    assert json.loads(row.words()) == REQUIRED_OF_A_TRADE
     assert book.reports[0].price == Decimal("8.15")
     assert [each.kind for each in book.malformed] == [MalformedKind.MISSING_FIELD]

@@ -221,7 +221,7 @@ class FakeBroker:
         if self.book_failures:
             raise self.book_failures.pop(0)
         broken, self.broken_rows = self.broken_rows, ()
-        return Book(tuple(BookRow(each, b"row") for each in rows), broken, self.clock.now_ns())
+        return Book(tuple(BookRow(each, lambda: b"row") for each in rows), broken, self.clock.now_ns())
 
     async def profile(self, credentials: Credentials) -> Profile:
         known = self.client_of_token.get(credentials.token.reveal(), credentials.client_id)

@@ -1,6 +1,7 @@
 """Frames of the order socket and lists of the books, decoded. Pure: nothing here waits or asks the time."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from paceline.adapters.brokers.fyers import rows
@@ -74,12 +75,11 @@ def _book(
     good: list[BookRow[R]] = []
     broken: list[Malformed] = []
     for row in listed if isinstance(listed, list) else ():
-        raw = dump(row)
         outcome = _decode_row(decoder, row, owner, received_ns)
         if isinstance(outcome, UnreadableRowError):
-            broken.append(Malformed(raw, outcome.kind, str(outcome)))
+            broken.append(Malformed(dump(row), outcome.kind, str(outcome)))
         else:
-            good.append(BookRow(outcome, raw))
+            good.append(BookRow(outcome, partial(dump, row)))
     return Book(tuple(good), tuple(broken), received_ns)
 
 
