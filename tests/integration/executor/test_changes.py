@@ -19,7 +19,6 @@ LOST = [
     pytest.param(FaultKind.DROP_AFTER_ACCEPT, {}, id="drop after accept"),
     pytest.param(FaultKind.DROP_BEFORE_ACCEPT, {}, id="drop before accept"),
     pytest.param(FaultKind.CODE_201, {"accept": True}, id="201"),
-    pytest.param(FaultKind.SERVER_5XX, {"accept": False, "status": 503}, id="503, not taken"),
     pytest.param(FaultKind.LATE_LANDING, {"ms": 300}, id="lands after the client left"),
 ]
 CALLS = frozenset({"modify", "cancel"})

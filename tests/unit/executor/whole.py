@@ -72,20 +72,17 @@ class World:
         await self.tenure.gain([held(self.partitions)])
 
 
-@asynccontextmanager
-async def an_executor() -> AsyncIterator[World]:
-    clock = FakeClock(auto_jump=True)
-    rows, broker, partitions, metrics = FakeRows(clock), FakeBroker(clock), await holding(clock), Metrics()
-    accounts, credentials = FakeAccounts(), FakeCredentials({FOLLOWER: "token"})
-    accounts.put(an_account(FOLLOWER))
-    roster = Roster(accounts, credentials, partitions)  # type: ignore[arg-type]  # as much as this needs
-
-    links = Links()
-    lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
-    results = Results(rows, rows.commands, rows, lots, clock, links.written)  # type: ignore[arg-type]
-    windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
+def _floor(
+    clock: FakeClock,
+    broker: FakeBroker,
+    windows: Windows,
+    partitions: Partitions,
+    metrics: Metrics,
+    results: Results,
+    links: Links,
+) -> Floor:
     patience = Patience(0, 100, 3, 5_000, lambda _attempt: 0.1)
-    floor = Floor(
+    return Floor(
         LIMITS,
         broker.send,
         broker.relogin,
@@ -99,6 +96,20 @@ async def an_executor() -> AsyncIterator[World]:
         links.claimed,
     )
 
+
+@asynccontextmanager
+async def an_executor() -> AsyncIterator[World]:
+    clock = FakeClock(auto_jump=True)
+    rows, broker, partitions, metrics = FakeRows(clock), FakeBroker(clock), await holding(clock), Metrics()
+    accounts, credentials = FakeAccounts(), FakeCredentials({FOLLOWER: "token"})
+    accounts.put(an_account(FOLLOWER))
+    roster = Roster(accounts, credentials, partitions)  # type: ignore[arg-type]  # as much as this needs
+
+    links = Links()
+    lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
+    results = Results(rows, rows.commands, rows, lots, clock, links.written)  # type: ignore[arg-type]
+    windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
+    floor = _floor(clock, broker, windows, partitions, metrics, results, links)
     reconciler = Reconciler(
         broker.book,
         clock,
