@@ -42,7 +42,7 @@ class World:
             raise self.failure
         asked_ns = self.clock.monotonic_ns()
         self.reads.append(asked_ns)
-        rows = tuple(BookRow(each, b"") for each in self.book)
+        rows = tuple(BookRow(each, bytes) for each in self.book)
         return Reading(Book(rows, self.malformed, self.clock.now_ns()), asked_ns, asked_ns)
 
     def show(self, sought: Sought, report: OrderReport | None, *, settled: bool) -> bool:
