@@ -43,8 +43,15 @@ async def open_database(url: str, options: PoolOptions | None = None) -> Databas
                 "plan_cache_mode": "force_custom_plan" if chosen.plan_each_time else "auto",
             },
             init=set_codecs,
+            reset=_as_it_is,
         )
     return Database(pool)
+
+
+async def _as_it_is(_connection: object) -> None:
+    """No setting, lock or listener here outlives its transaction, which the pool itself ends; the usual reset
+    would be a second round trip for each query.
+    """
 
 
 async def set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
