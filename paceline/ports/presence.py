@@ -33,8 +33,13 @@ class ExchangePhase:
 
 
 class Presence(Protocol):
-    async def put_sessions(self, sessions: Sequence[SessionPresence], ttl_ms: int) -> None:
-        """Each is forgotten after `ttl_ms` unless said again: a dead feed leaves no live sessions behind."""
+    async def put_sessions(
+        self, sessions: Sequence[SessionPresence], ttl_ms: int, unchanged: Sequence[AccountId] = ()
+    ) -> Sequence[AccountId]:
+        """Each is forgotten after `ttl_ms` unless said again: a dead feed leaves no live sessions behind.
+
+        `unchanged` live on as they were told before; answered are those of them that are not known any more.
+        """
         ...
 
     async def sessions(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, SessionPresence]: ...

@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
 _LIVES_MS = 5_000
+_RENEW_NS = _LIVES_MS * 1_000_000 // 3
+"""What did not change is told again so often: two renewals may fail before it is forgotten."""
 _MARKET_EVERY_S = 60.0
 _MARKET_AGAIN_S = 2.0
 _MARKET_LIVES_MS = 180_000
@@ -52,6 +54,8 @@ class Vitals:
         self._consumers = metrics.gauge(STREAM_CONSUMERS).labels("events")
         self._lag = metrics.gauge(STREAM_LAG).labels("events")
         self._told: dict[AccountId, int] = {}
+        self._shown: dict[AccountId, SessionPresence] = {}
+        self._renewed_ns = clock.monotonic_ns()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -66,10 +70,23 @@ class Vitals:
         self._consumers.set(self._hub.readers())
         self._lag.set(self._hub.lag())
         sessions = self._roster.all()
-        if sessions:
-            words = [_presence(each, self._token_expires_ns(each)) for each in sessions]
-            await self._presence.put_sessions(words, _LIVES_MS)
+        await self._show(sessions)
         await self._tell_frames(sessions)
+
+    async def _show(self, sessions: Sequence[Session]) -> None:
+        """What changed at once; the rest lives on, and is told anew where it was lost."""
+        now_ns = self._clock.monotonic_ns()
+        words = {each.account_id: _presence(each, self._token_expires_ns(each)) for each in sessions}
+        shown = {name: word for name, word in self._shown.items() if words.get(name) == word}
+        news = [word for name, word in words.items() if name not in shown]
+        is_due = now_ns - self._renewed_ns >= _RENEW_NS
+        if news or (is_due and shown):
+            lost = await self._presence.put_sessions(news, _LIVES_MS, list(shown) if is_due else ())
+            for name in lost:
+                del words[name]
+        self._shown = words
+        if is_due:
+            self._renewed_ns = now_ns
 
     def _token_expires_ns(self, session: Session) -> int:
         life = self._credentials.lifetime(session.account_id)

@@ -18,14 +18,19 @@ class RedisPresence:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def put_sessions(self, sessions: Sequence[SessionPresence], ttl_ms: int) -> None:
+    async def put_sessions(
+        self, sessions: Sequence[SessionPresence], ttl_ms: int, unchanged: Sequence[AccountId] = ()
+    ) -> Sequence[AccountId]:
         with map_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
+                for account in unchanged:
+                    pipeline.pexpire(keys.session(account), ttl_ms)
                 for each in sessions:
                     key = keys.session(each.account_id)
                     pipeline.hset(key, mapping=_fields(each))
                     pipeline.pexpire(key, ttl_ms)
-                await pipeline.execute()
+                lives: list[int] = await pipeline.execute()
+        return [account for account, lived in zip(unchanged, lives, strict=False) if not lived]
 
     async def sessions(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, SessionPresence]:
         wanted = list(accounts)

@@ -110,6 +110,8 @@ async def test_presence_dies_with_who_said_it(redis: Redis) -> None:
     alive = SessionPresence(ALICE, SessionState.LIVE, "", NOW, NOW + 1)
     await presence.put_sessions([alive], 30_000)
     assert await presence.sessions([ALICE, AccountId("fyers:B")]) == {ALICE: alive}
+    assert await presence.put_sessions([], 30_000, [ALICE, AccountId("fyers:B")]) == ["fyers:B"]
+    assert await presence.sessions([ALICE]) == {ALICE: alive}
     assert 0 < await redis.pttl("session:{fyers:A}") <= 30_000
 
 

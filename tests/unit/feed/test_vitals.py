@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from paceline.domain.account import SessionState
 from paceline.domain.errors import BrokerRejected, Unavailable
-from paceline.domain.ids import Offset
+from paceline.domain.ids import AccountId, Offset
 from paceline.domain.instrument import Exchange, Segment
 from paceline.ports.broker import MarketPhase, MarketStatus
 from paceline.ports.presence import SessionPresence
@@ -21,14 +21,20 @@ OPEN = MarketStatus(Exchange.NSE, Segment.CAPITAL_MARKET, "NORMAL", MarketPhase.
 class FakePresence:
     def __init__(self) -> None:
         self.told: list[Sequence[SessionPresence]] = []
+        self.renewed: list[AccountId] = []
+        self.forgotten: set[AccountId] = set()
         self.markets: list[MarketStatus] = []
         self.away = False
 
-    async def put_sessions(self, sessions: Sequence[SessionPresence], ttl_ms: int) -> None:
+    async def put_sessions(
+        self, sessions: Sequence[SessionPresence], ttl_ms: int, unchanged: Sequence[AccountId] = ()
+    ) -> Sequence[AccountId]:
         if self.away:
             raise Unavailable("no Redis")
         assert ttl_ms > 2_000
         self.told.append(sessions)
+        self.renewed += unchanged
+        return [each for each in unchanged if each in self.forgotten]
 
     async def put_market(self, statuses: Sequence[MarketStatus], ttl_ms: int) -> None:
         assert ttl_ms > 60_000
@@ -56,7 +62,7 @@ async def test_presence_and_last_frames_are_told_in_batches(house: House) -> Non
         assert presence.told == []
         roster.hear(LEADER)
         await house.pass_(2)
-        (shown,) = presence.told[-1]
+        (shown,) = [word for words in presence.told for word in words][-1:]
         assert (shown.account_id, shown.state) == (LEADER, SessionState.LIVE)
         presence.away = True
         house.broker.connections[0].say(fill(1, at=house.clock.now_ns()))
@@ -70,6 +76,33 @@ async def test_presence_and_last_frames_are_told_in_batches(house: House) -> Non
         assert house.sessions.frames == {}
         assert house.metrics.value(STREAM_CONSUMERS, stream="events") == 1
         assert house.metrics.value(STREAM_LAG, stream="events") == 1
+        await roster.lose([HOME])
+
+
+async def test_what_did_not_change_is_only_renewed_and_told_again_where_it_was_lost(house: House) -> None:
+    roster, presence = a_roster(house), FakePresence()
+    vitals = Vitals(
+        roster,
+        house.hub,
+        presence,  # type: ignore[arg-type]
+        house.sessions,  # type: ignore[arg-type]
+        house.credentials,
+        house.clock,
+        house.metrics,
+    )
+    async with at_work(house.journaler.run(), roster.run()):
+        roster.hear(LEADER)
+        await house.pass_(2)
+        await vitals.tell()
+        presence.told.clear()
+        await vitals.tell()
+        assert (presence.told, presence.renewed) == ([], [])
+        house.clock.advance(2)
+        presence.forgotten = {LEADER}
+        await vitals.tell()
+        assert (presence.told, presence.renewed) == ([[]], [LEADER])
+        await vitals.tell()
+        assert [word.account_id for word in presence.told[-1]] == [LEADER]
         await roster.lose([HOME])
 
 
