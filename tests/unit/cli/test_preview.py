@@ -120,7 +120,7 @@ def test_a_trader_reads_what_would_have_been_done_and_why_not() -> None:
     assert line_with(text, "  orders                ") == "orders 2"
     assert line_with(text, "  traded  ") == "traded 60,250.00 INR"
     assert line_with(text, "before charges") == "profit taken, before charges 250.00 INR"
-    assert line_with(text, "charges   ") == "charges 58.08 INR"
+    assert line_with(text, "  charges ") == "charges 58.08 INR"
     assert line_with(text, "INTRADAY") == "NSE:SBIN-EQ INTRADAY 25 800.00 250.00 2 60,250.00 INR"
     assert "· Every order is filled at once, wholly, at the leader's price" in text
     assert "as given; nothing else is counted." in text
