@@ -27,6 +27,7 @@ from paceline.runtime.settings import load
 from paceline.runtime.telemetry import start_telemetry
 from services.replicator.__main__ import compose
 from services.replicator.settings import Settings
+from simulator.orders import Status
 from tests.integration.executor import world as executors
 from tests.integration.executor.world import LEADER, SHARE, World, until
 from tests.integration.replicator.feed_stand_in import Feed, a_feed
@@ -216,6 +217,25 @@ async def test_an_entry_that_fills_after_the_leader_left_is_sold_again(
         assert (int(sale.spec.side), sale.spec.quantity) == (-1, Decimal(10))
         assert sale.subscription_id == SubscriptionId("s000")
         one.world.assert_each_once([entry, sale])
+
+
+async def test_a_leader_who_left_before_the_copy_filled_has_it_cancelled_and_nothing_sold(
+    postgres_url: str, redis_url: str
+) -> None:
+    async with (
+        copying(postgres_url, redis_url, 1) as one,
+        one.world.executor(),
+        a_replicator(one.world),
+    ):
+        await one.trade(10)
+        (entry,) = await one.until_orders(1, Intent.ENTRY)
+        await one.world.until_all([entry], CopyStatus.WORKING)
+        await one.trade(-10)
+        await until(lambda: one.world.at_broker(entry).status is Status.CANCELLED, "it is cancelled")
+        await one.world.until_all([entry], CopyStatus.CANCELLED)
+        assert await one.orders(Intent.EXIT) == []
+        assert (await one.ledger(entry)).entries_working == 0
+        one.world.assert_each_once([entry])
 
 
 async def test_an_entry_still_unsent_when_the_leader_leaves_is_not_sent_for_nothing(
