@@ -69,6 +69,8 @@ async def test_working_orders_are_cut_down_and_cancelled(postgres_url: str, redi
         assert runtime.metrics.value(ORDERS_SENT, command="CANCEL", **labels) == 3
         assert runtime.metrics.value(CHANGES, command="CANCEL", outcome="DONE") == 3
         assert await open_by_ledgers(world) == {6: 3, 0: 3}
+        sent = await world.rows.sent_since(world.followers, 0)
+        assert [len(sent[each]) for each in world.followers] == [2] * 6
 
 
 async def test_changes_that_no_message_brought_are_swept_up(postgres_url: str, redis_url: str) -> None:
