@@ -153,7 +153,7 @@ class Opening:
     """Where an account stood before a moment, as far as the journal can tell."""
 
     positions: Mapping[InstrumentKey, LeaderPosition]
-    """Own and copied; of a key whose baseline came later: none."""
+    """Own and copied, as the journal tells them; what was held before it began is not in them."""
     folded: bool
     """Everything before the moment is in them; else the replicator has not read so far yet."""
     kept_since_ns: int | None

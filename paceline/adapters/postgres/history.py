@@ -1,6 +1,6 @@
 """What happened, read from PostgreSQL page by page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -21,7 +21,8 @@ from paceline.domain.copying.view import FLAT, LeaderPosition
 from paceline.domain.errors import NotFound
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, SubscriptionId
-from paceline.domain.instrument import Instrument
+from paceline.domain.instrument import Instrument, InstrumentKey
+from paceline.domain.money import ZERO
 from paceline.domain.partitioning import partition_of
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyRow
@@ -50,6 +51,7 @@ _STRETCH = sql("history_stretch")
 _COUNT = sql("history_count")
 _FOLDED = sql("history_folded")
 _TRADED_SINCE = sql("history_traded_since")
+_HELD_BEFORE = sql("history_held_before")
 _REACH = sql("history_reach")
 _PLANS = sql("history_plans")
 _PLAN = sql("history_plan")
@@ -95,7 +97,9 @@ class PostgresHistory:
         return int(await self._database.value(_COUNT, account_id, journaled.start, journaled.end, most) or 0)
 
     async def opening(self, account_id: AccountId, at_ns: int) -> Opening:
-        """What is folded now, less what was traded since; what stood before a baseline nobody knows."""
+        """What is folded now, less what was traded since; where a position was told since, folded from the
+        beginning instead.
+        """
         partition = partition_of(account_id)
         folded = await self._database.fetch(_FOLDED, account_id, partition)
         done = folded[0]["event_offset"]
@@ -105,16 +109,40 @@ class PostgresHistory:
         traded = await self._database.fetch(_TRADED_SINCE, account_id, done, at_ns)
         for row in traded:
             key = key_of(row)
-            positions[key] = _before(positions.get(key, FLAT), row["tag"], row["traded"])
-        for row in traded:
-            if row["baseline"]:
-                positions[key_of(row)] = FLAT
+            positions[key] = _after(positions.get(key, FLAT), row["tag"], -row["traded"])
+        told = {key_of(row) for row in traded if row["told"]}
+        positions |= await self._held_before(account_id, at_ns, told) if told else {}
         (reach,) = await self._database.fetch(_REACH, account_id, done, at_ns, partition)
         return Opening(
             {key: position for key, position in positions.items() if position != FLAT},
             folded=not reach["unfolded"],
             kept_since_ns=reach["kept_since_ns"],
         )
+
+    async def _held_before(
+        self, account_id: AccountId, at_ns: int, keys: Collection[InstrumentKey]
+    ) -> Mapping[InstrumentKey, LeaderPosition]:
+        rows = await self._database.fetch(
+            _HELD_BEFORE,
+            account_id,
+            at_ns,
+            [each.instrument_id for each in keys],
+            [each.product.value for each in keys],
+        )
+        held, stands = dict.fromkeys(keys, FLAT), dict[InstrumentKey, Decimal]()
+        for row in rows:
+            key, stood = key_of(row), row["stood"]
+            position = _after(held[key], row["tag"], row["later"])
+            if kind_of(row["tag"]) is CauseKind.EVENT:
+                earlier = row["earlier"]
+                position = LeaderPosition(position.own - earlier, position.copied + earlier)
+            held[key] = position
+            if stood is not None:
+                stands[key] = stood
+        return {
+            key: LeaderPosition(position.own + stands.get(key, ZERO), position.copied)
+            for key, position in held.items()
+        }
 
     async def plans(
         self, which: PlanFilter, before: tuple[datetime, EventIdentity] | None, limit: int
@@ -231,10 +259,10 @@ class PostgresHistory:
         return InstrumentId(found)
 
 
-def _before(position: LeaderPosition, tag: str, traded: Decimal) -> LeaderPosition:
+def _after(position: LeaderPosition, tag: str, traded: Decimal) -> LeaderPosition:
     if kind_of(tag) is CauseKind.EVENT:
-        return LeaderPosition(position.own, position.copied - traded)
-    return LeaderPosition(position.own - traded, position.copied)
+        return LeaderPosition(position.own, position.copied + traded)
+    return LeaderPosition(position.own + traded, position.copied)
 
 
 def _plan_view(row: Row) -> PlanView:

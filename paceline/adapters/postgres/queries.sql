@@ -1262,14 +1262,34 @@ FROM (SELECT coalesce(max(event_offset), 0) AS event_offset FROM consumer_offset
 LEFT JOIN leader_states s ON s.account_id = $1
 
 -- name: history_traded_since
--- What an account traded from a moment up to an offset, by key and tag, and where a baseline was taken.
+-- What an account traded from a moment up to an offset, by key and tag, and where a position was told.
 SELECT body #>> '{key,instrument_id}' AS instrument_id, body #>> '{key,product}' AS product,
-    coalesce(body ->> 'tag', '') AS tag, bool_or(kind = 'POSITION') AS baseline,
+    coalesce(body ->> 'tag', '') AS tag, bool_or(kind = 'POSITION') AS told,
     coalesce(sum((body ->> 'quantity')::numeric * (body ->> 'side')::integer) FILTER (WHERE kind = 'FILL'), 0)
         AS traded
 FROM events
 WHERE account_id = $1 AND event_offset <= $2 AND kind IN ('FILL', 'POSITION') AND journaled_ns >= $3
   AND journaled_on >= (to_timestamp($3 / 1000000000) AT TIME ZONE 'UTC')::date
+GROUP BY 1, 2, 3
+
+-- name: history_held_before
+-- What an account traded of some keys before a moment, by key and tag, before and after the newest position told.
+WITH mine AS (
+    SELECT body #>> '{key,instrument_id}' AS instrument_id, body #>> '{key,product}' AS product,
+        coalesce(body ->> 'tag', '') AS tag, kind, event_offset,
+        (body ->> 'quantity')::numeric * coalesce((body ->> 'side')::integer, 1) AS quantity
+    FROM events
+    WHERE account_id = $1 AND kind IN ('FILL', 'POSITION') AND journaled_ns < $2
+      AND journaled_on <= (to_timestamp($2 / 1000000000) AT TIME ZONE 'UTC')::date
+      AND (body #>> '{key,instrument_id}', body #>> '{key,product}') IN (SELECT * FROM unnest($3::text[], $4::text[]))
+), told AS (
+    SELECT DISTINCT ON (instrument_id, product) instrument_id, product, event_offset AS at, quantity AS stood
+    FROM mine WHERE kind = 'POSITION' ORDER BY instrument_id, product, event_offset DESC
+)
+SELECT instrument_id, product, tag, max(stood) AS stood,
+    coalesce(sum(quantity) FILTER (WHERE kind = 'FILL' AND event_offset < at), 0) AS earlier,
+    coalesce(sum(quantity) FILTER (WHERE kind = 'FILL' AND (at IS NULL OR event_offset > at)), 0) AS later
+FROM mine LEFT JOIN told USING (instrument_id, product)
 GROUP BY 1, 2, 3
 
 -- name: history_reach

@@ -10,15 +10,21 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.redis.connection import connect_redis
 from paceline.adapters.wire.subscriptions import subscription_to_wire
 from paceline.api.v1 import common_pb2, copy_order_pb2, replicator_pb2, replicator_pb2_grpc, subscription_pb2
-from paceline.domain.copy_order import CopyStatus, Intent
+from paceline.domain.copy_order import Cause, CauseKind, CopyStatus, Intent
+from paceline.domain.copying.tags import tag_of
+from paceline.domain.copying.view import LeaderState
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.facts import fill_identity
-from paceline.domain.ids import AccountId, Epoch
+from paceline.domain.ids import AccountId, Epoch, EventIdentity, SubscriptionId
+from paceline.domain.instrument import Exchange, Segment
+from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
+from paceline.domain.position import PositionReport
 from paceline.domain.subscription import CopyMode, SubscriptionState
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.metric_names import GRPC_SERVER_OPEN
@@ -26,7 +32,7 @@ from services.replicator.settings import Settings
 from tests.integration.executor.world import LEADER, until
 from tests.integration.gateway.house import House, a_house, fields_of, refusal_of
 from tests.integration.replicator.test_from_event_to_order import Copying, a_replicator, copying
-from tests.unit.domain.given import fill, subscription
+from tests.unit.domain.given import KEY, fill, subscription
 
 Decisions = list[subscription_pb2.PreviewDecision]
 LONE = AccountId("fyers:XLONE")
@@ -276,3 +282,36 @@ async def test_a_leader_who_is_behind_is_told_so(postgres_url: str, redis_url: s
         status = await refusal_of(it.house.subscriptions.PreviewSubscription(request).read())
         assert status.code is grpc.StatusCode.FAILED_PRECONDITION
         assert "has not read the journal" in status.message
+
+
+async def test_what_a_leader_held_is_what_the_journal_folds_to_whatever_it_is_made_of(
+    postgres_url: str, redis_url: str
+) -> None:
+    """Trades of his own and copies, a baseline, and a position told in between: at every moment the same."""
+    async with tried(postgres_url, redis_url) as it:
+        tag = tag_of(Cause(CauseKind.EVENT, "some"), SubscriptionId("s"), leg=0, slice_=0)
+        trades = [
+            replace(fill(quantity, trade=f"T{number}", order=f"TO{number}", account=LONE), tag=mark)
+            for number, (quantity, mark) in enumerate([(10, ""), (6, tag), (-4, ""), (-2, tag), (3, "")])
+        ]
+        bodies: list[Fill | PositionReport] = [stands(5), *trades[:3], stands(20), *trades[3:]]
+        facts = [
+            Fact(EventIdentity(f"lone-{n}"), LONE, kind_of(body), body, n + 1, 1, False, b"{}")
+            for n, body in enumerate(bodies)
+        ]
+        events = [(await it.one.feed.tell([each]))[0] for each in facts]
+        await it.until_read(events[-1])
+        history, state = PostgresHistory(it.one.world.database), LeaderState(LONE)
+        for happened in events:
+            opening = await history.opening(LONE, happened.journaled_ns)
+            assert (opening.positions, opening.folded) == (state.positions, True)
+            state = state.after(happened)
+        assert (await history.opening(LONE, time.time_ns())).positions == state.positions
+
+
+def stands(quantity: int) -> PositionReport:
+    return PositionReport(LONE, KEY, Exchange.NSE, Segment.CAPITAL_MARKET, Decimal(quantity), Decimal(100))
+
+
+def kind_of(body: Fill | PositionReport) -> EventKind:
+    return EventKind.FILL if isinstance(body, Fill) else EventKind.POSITION
