@@ -227,6 +227,7 @@ class Mirroring(RuleBasedStateMachine):
 
     def _nothing_is_lost(self) -> None:
         """Who chases what is short holds his ratio of the leader's position, and forgoes nothing."""
+        assert not self.world.left_over, "what is too much is sold when it is found out"
         books = self.world.books[SubscriptionId("c")]
         position = self.world.leaders[LEADERS[0]].position(KEY).own
         assert abs(books.ledger.ideal - self.chased * position) < Decimal("1e-9")

@@ -58,6 +58,8 @@ class World:
         self.decisions: dict[str, Decision] = {}
         self.history: list[tuple[Event, LeaderState]] = []
         self.sizings: dict[tuple[SubscriptionId, BrokerOrderId], SizingInputs] = {}
+        self.left_over: set[SubscriptionId] = set()
+        """Who held too much with nothing on its way, so that a chase had to take it down."""
         self.counter = 0
 
     def count(self) -> int:
@@ -211,6 +213,7 @@ class World:
                     break
                 some = next(iter(books.orders.values()))
                 if not books.open:
+                    self.left_over.add(books.copier.subscription.subscription_id)
                     self.correct(books, some, f"chase:{self.count()}")
 
     def _end(self, books: Books, order: CopyOrder) -> None:
