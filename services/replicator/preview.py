@@ -33,7 +33,7 @@ from paceline.ports.portfolios import Portfolios
 from services.replicator.holdings import LotRules
 
 _PAGE_EVENTS = 100
-_SLICE_NS = 5_000_000
+_SLICE_NS = 2_000_000
 """So long at most between two looks at what else waits for the loop; one event more may come on top."""
 _DAY_NS = 86_400_000_000_000
 
