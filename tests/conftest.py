@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from paceline.embedded.postgres import EmbeddedPostgres
 from paceline.embedded.redis import EmbeddedRedis
@@ -13,6 +14,10 @@ from paceline.embedded.redis import EmbeddedRedis
 _MIGRATE = "paceline.adapters.postgres.migrate"
 _TEMPLATE = "migrated"
 _numbers = count(1)
+
+# How long an example takes says nothing on a machine that is shared.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

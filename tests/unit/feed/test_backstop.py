@@ -67,6 +67,28 @@ async def test_what_the_stream_lost_is_told_within_the_interval_and_once(house: 
         assert len(house.broker.connections) == 1
 
 
+async def test_one_fill_in_fifty_that_the_stream_loses_is_told_within_the_interval_and_once(
+    house: House,
+) -> None:
+    async with live(house):
+        reads, began_ns = house.broker.reads, house.clock.now_ns()
+        for number in range(1, 201):
+            one = fill(1, trade=f"t{number}", at=house.clock.now_ns())
+            house.broker.trades.append(one)
+            if number % 50:
+                socket(house).say(one)
+            await house.pass_(0.5)
+        await house.pass_(INTERVAL_S)
+        facts = [fact for fact in house.facts() if fact.kind is EventKind.FILL]
+        assert sorted(fact.identity for fact in facts) == sorted({fact.identity for fact in facts})
+        assert len(facts) == 200
+        lost = [fact for fact in facts if fact.recovered]
+        assert len(lost) == 200 // 50
+        assert max(fact.seen_ns - fact.broker_time_ns for fact in lost) <= INTERVAL_S * S
+        rounds = (house.clock.now_ns() - began_ns) / S / (INTERVAL_S * 0.8)
+        assert house.broker.reads - reads <= 3 * (rounds + 1)
+
+
 async def test_what_the_stream_told_is_no_repair(house: House) -> None:
     async with live(house):
         house.broker.trades = [fill(5, at=house.clock.now_ns())]
