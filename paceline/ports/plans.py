@@ -106,9 +106,9 @@ class Plans(Protocol):
         ...
 
     async def frozen_sizings(
-        self, account_id: AccountId, order_ids: Iterable[BrokerOrderId]
-    ) -> Mapping[tuple[BrokerOrderId, SubscriptionId], SizingInputs]:
-        """What each subscription was first sized with for these orders of a leader; `commit_chunk` keeps it
+        self, account_id: AccountId, order_id: BrokerOrderId, subscriptions: Iterable[SubscriptionId]
+    ) -> Mapping[SubscriptionId, SizingInputs]:
+        """What these subscriptions were first sized with for an order of a leader; `commit_chunk` keeps it
         from the first entry decision that has a sizing.
         """
         ...

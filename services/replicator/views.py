@@ -79,7 +79,7 @@ class Views:
         self._equity_age_max_ms = equity_age_max_ms
         self._silence = silence
         self._known: dict[InstrumentId, Instrument] = {}
-        self._frozen: dict[tuple[AccountId, BrokerOrderId], Mapping[SubscriptionId, SizingInputs]] = {}
+        self._frozen: dict[tuple[AccountId, BrokerOrderId], dict[SubscriptionId, SizingInputs]] = {}
 
     async def market(self, fill: Fill, subscriptions: Sequence[Subscription]) -> Market:
         """The instruments that are traded for a fill, and their newest prices."""
@@ -191,17 +191,17 @@ class Views:
     async def _frozen_for(
         self, fill: Fill, subscriptions: Sequence[Subscription]
     ) -> Mapping[SubscriptionId, SizingInputs]:
-        """Sizings of this leader order; remembered once every subscription has one."""
+        """Sizings of this leader order; one that stands never changes, and is read once."""
         order = (fill.account_id, fill.order_id)
-        remembered = self._frozen.get(order)
-        if remembered is not None and all(each.subscription_id in remembered for each in subscriptions):
-            return remembered
-        rows = await self._plans.frozen_sizings(fill.account_id, [fill.order_id])
-        sizings = {subscription_id: sizing for (_, subscription_id), sizing in rows.items()}
-        while len(self._frozen) >= _FROZEN_KEPT:
-            del self._frozen[next(iter(self._frozen))]
-        self._frozen[order] = sizings
-        return sizings
+        if order not in self._frozen:
+            while len(self._frozen) >= _FROZEN_KEPT:
+                del self._frozen[next(iter(self._frozen))]
+            self._frozen[order] = {}
+        known = self._frozen[order]
+        missing = [each.subscription_id for each in subscriptions if each.subscription_id not in known]
+        if missing:
+            known.update(await self._plans.frozen_sizings(*order, missing))
+        return known
 
     async def _equities(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, Equity]:
         types: dict[AccountId, AccountType] = {}

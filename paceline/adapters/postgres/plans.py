@@ -98,13 +98,10 @@ class PostgresPlans:
         return {account: LeaderState(account, held.get(account, {})) for account in wanted}
 
     async def frozen_sizings(
-        self, account_id: AccountId, order_ids: Iterable[BrokerOrderId]
-    ) -> Mapping[tuple[BrokerOrderId, SubscriptionId], SizingInputs]:
-        rows = await self._database.fetch(_FROZEN, account_id, list(order_ids))
-        return {
-            (BrokerOrderId(row["order_id"]), SubscriptionId(row["subscription_id"])): sizing_of(row)
-            for row in rows
-        }
+        self, account_id: AccountId, order_id: BrokerOrderId, subscriptions: Iterable[SubscriptionId]
+    ) -> Mapping[SubscriptionId, SizingInputs]:
+        rows = await self._database.fetch(_FROZEN, account_id, order_id, list(subscriptions))
+        return {SubscriptionId(row["subscription_id"]): sizing_of(row) for row in rows}
 
     async def decisions_of(self, event: EventIdentity) -> Sequence[Decision]:
         return await _read_decisions(self._database, event, None)

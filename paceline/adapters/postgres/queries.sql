@@ -393,12 +393,12 @@ WHERE event_identity = $1 AND ($2::text[] IS NULL OR subscription_id = ANY($2::t
 ORDER BY subscription_id
 
 -- name: sizing_frozen
--- The frozen ratios of some orders of a leader.
-SELECT f.order_id, f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
+-- The ratios that some subscriptions have frozen for an order of a leader.
+SELECT f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
     d.leader_equity_age_ms, d.follower_equity, d.follower_equity_age_ms, d.ordered, d.granted, d.rounded_up,
     d.limited_by
 FROM leader_order_sizings f JOIN decisions d USING (decision_id)
-WHERE f.account_id = $1 AND f.order_id = ANY($2::text[])
+WHERE f.account_id = $1 AND f.order_id = $2 AND f.subscription_id = ANY($3::text[])
 
 -- name: leader_states_save
 -- Many positions of many accounts.

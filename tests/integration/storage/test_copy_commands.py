@@ -165,7 +165,7 @@ async def test_what_a_size_was_reckoned_from_is_kept_with_its_cap(database: Data
     await desk.commit(desk.first, decision)
     (stored,) = await desk.plans.decisions_of(desk.first.fact.identity)
     assert (stored.sizing, stored.orders) == (sizing, (mirrored,))
-    frozen = await desk.plans.frozen_sizings(LEADER, [BrokerOrderId("O1")])
+    frozen = await desk.plans.frozen_sizings(LEADER, BrokerOrderId("O1"), [decision.subscription_id])
     assert list(frozen.values()) == [sizing]
 
 

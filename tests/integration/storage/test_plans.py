@@ -166,7 +166,8 @@ async def test_the_first_sizing_of_a_leader_order_is_the_one_kept(plans: Postgre
     assert second.sizing is not None
     doubled = replace(second, sizing=replace(second.sizing, ratio=Decimal(2)))
     await plans.commit_chunk(replace(chunk(epoch, doubled), event=later))
-    assert await plans.frozen_sizings(LEADER, [order]) == {(order, ONE): first.sizing}
+    assert await plans.frozen_sizings(LEADER, order, [ONE, TWO]) == {ONE: first.sizing}
+    assert await plans.frozen_sizings(LEADER, order, [TWO]) == {}
 
 
 async def test_folds_of_two_writers_add_up_and_neither_waits_for_ever(

@@ -130,11 +130,12 @@ class FakePlans:
         return {each: LeaderState(each, dict(self.positions.get(each, {}))) for each in accounts}
 
     async def frozen_sizings(
-        self, account_id: AccountId, order_ids: Iterable[BrokerOrderId]
-    ) -> Mapping[tuple[BrokerOrderId, SubscriptionId], SizingInputs]:
+        self, account_id: AccountId, order_id: BrokerOrderId, subscriptions: Iterable[SubscriptionId]
+    ) -> Mapping[SubscriptionId, SizingInputs]:
         self.reads += 1
-        wanted = set(order_ids)
-        return {key: sizing for key, sizing in self.sizings.items() if key[0] in wanted}
+        return {
+            each: self.sizings[order_id, each] for each in subscriptions if (order_id, each) in self.sizings
+        }
 
     @property
     def orders(self) -> list[CopyOrder]:
