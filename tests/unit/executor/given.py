@@ -187,7 +187,7 @@ class FakeBroker:
         if self.reports is None:
             raise BrokerOutcomeUnknown("no book today")
         asked_ns = self.clock.monotonic_ns()
-        rows = tuple(BookRow(each, b"") for each in self.reports)
+        rows = tuple(BookRow(each, bytes) for each in self.reports)
         return Reading(Book(rows, (), self.clock.now_ns()), asked_ns, asked_ns)
 
     async def relogin(self, account_id: AccountId) -> bool:
