@@ -171,4 +171,4 @@ class Copying(RuleBasedStateMachine):
 
 
 TestLaws = Copying.TestCase
-TestLaws.settings = histories(750)
+TestLaws.settings = histories(600)
