@@ -47,7 +47,7 @@ class OrderShape:
             self.limit_price,
             self.trigger_price,
             self.validity,
-            min(self.disclosed, quantity),
+            min(self.disclosed, quantity) if self.disclosed else ZERO,
             self.offline,
         )
 

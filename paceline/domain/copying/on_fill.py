@@ -1,6 +1,6 @@
 """ON_FILL: the follower's position follows the leader's position, fill by fill."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from paceline.domain.copy_order import Cause, CauseKind, CopyOrder, Intent
@@ -21,7 +21,7 @@ from paceline.domain.order import Fill, Side
 from paceline.domain.subscription import ExecutionStyle, Protection
 
 _NS_PER_MS = 1_000_000
-_ShapeKey = tuple[InstrumentKey, Intent, Side, ExecutionStyle, Decimal, Protection]
+_ShapeKey = tuple[bool, bool, ExecutionStyle, Decimal, Protection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Traded:
     """That sizes and entries go by; None where it is not known."""
     exit_price: Decimal
     """What exits go by: some price they must have."""
+    shapes: dict[_ShapeKey, OrderShape] = field(default_factory=dict)
+    """How its orders look, once for all followers who want the same."""
 
 
 class FillPlanner:
@@ -70,8 +72,8 @@ class FillPlanner:
         self._movements = {
             forward: movement(position.seen_by(forward_copies=forward), traded) for forward in (False, True)
         }
+        self._usual = traded_for(fill.key, fill.key, fill.price, market)
         self._traded: dict[InstrumentKey, Traded | None] = {}
-        self._shapes: dict[_ShapeKey, OrderShape] = {}
 
     def decide(self, copier: Copier) -> Decision:
         """Exactly one decision for every subscription, with a named reason where it leads to nothing."""
@@ -89,6 +91,8 @@ class FillPlanner:
         return self._follow(copier, traded, self._movements[forward])
 
     def _what(self, key: InstrumentKey) -> Traded | None:
+        if key is self._fill.key:
+            return self._usual
         if key not in self._traded:
             self._traded[key] = traded_for(key, self._fill.key, self._fill.price, self._market)
         return self._traded[key]
@@ -177,8 +181,9 @@ class FillPlanner:
     def _shape(self, copier: Copier, traded: Traded, intent: Intent, side: Side) -> OrderShape:
         subscription = copier.subscription
         style, allowance = subscription.style, subscription.filters.allowance_bps
-        name = (traded.key, intent, side, style, allowance, subscription.protection)
-        known = self._shapes.get(name)
+        shapes = traded.shapes
+        name = (intent is Intent.ENTRY, side > 0, style, allowance, subscription.protection)
+        known = shapes.get(name)
         if known is None:
             entering = intent is Intent.ENTRY and traded.price is not None
             known = shape(
@@ -191,7 +196,7 @@ class FillPlanner:
                 allowance_bps=allowance,
                 protection=subscription.protection,
             )
-            self._shapes[name] = known
+            shapes[name] = known
         return known
 
     def _origin(self, copier: Copier, key: InstrumentKey) -> Origin:
@@ -262,7 +267,7 @@ def _exit_leg(copier: Copier, move: Movement, lot: Decimal) -> Leg:
 def _ideal_lines(origin: Origin, leg: Leg, intent: Intent, before: Decimal) -> list[LedgerEntry]:
     """What is wanted, and what of it a cap forgoes, by name."""
     lines = []
-    wanted = EXACT.subtract(EXACT.add(leg.ideal, leg.forgone), before)
+    wanted = EXACT.subtract(EXACT.add(leg.ideal, leg.forgone) if leg.forgone else leg.ideal, before)
     if wanted:
         lines.append(line(origin, EntryKind.IDEAL, intent, wanted))
     if leg.forgone:

@@ -16,6 +16,7 @@ from paceline.domain.order import BrokerStatus, OrderReport, OrderType, Side
 from paceline.domain.subscription import Caps, EquityFallback, Sizing, SizingMode
 
 _OF_THE_ORDER = frozenset({SizingMode.FIXED_QUANTITY, SizingMode.FIXED_NOTIONAL, SizingMode.RISK_PERCENT})
+_BY_EQUITY = frozenset({SizingMode.EQUITY_RATIO, SizingMode.RISK_PERCENT})
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _PERCENT = Decimal(100)
 
@@ -47,7 +48,7 @@ class Sized:
 
     @property
     def remaining(self) -> Decimal:
-        return EXACT.subtract(self.wanted, self.forgone)
+        return EXACT.subtract(self.wanted, self.forgone) if self.forgone else self.wanted
 
 
 def needs_leader_order(copier: Copier) -> bool:
@@ -85,8 +86,8 @@ def _by_ratio(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refu
     found = _ratio(copier, leader, asked, abs(asked.wanted))
     if isinstance(found, Refusal):
         return found
-    inputs = _inputs(copier, leader, found)
-    return _share(_again(inputs, asked.wanted), asked.wanted, first=True, note=_note(copier, leader))
+    wanted = EXACT.multiply(found, asked.wanted)
+    return Sized(_inputs(copier, leader, found, wanted), wanted, note=_note(copier, leader))
 
 
 def _by_order(copier: Copier, leader: LeaderState, asked: Asked, ordered: Decimal) -> Sized | Refusal:
@@ -202,10 +203,11 @@ def _unusable(sizing: Sizing, equity: Equity | None, whose: str) -> Refusal | No
 def _note(copier: Copier, leader: LeaderState) -> str:
     """What a plan made on an old equity says."""
     mode = copier.subscription.sizing.mode
-    used = {
-        SizingMode.EQUITY_RATIO: (("the leader", leader.equity), ("the follower", copier.equity)),
-        SizingMode.RISK_PERCENT: (("the follower", copier.equity),),
-    }.get(mode, ())
+    if mode not in _BY_EQUITY:
+        return ""
+    used = [("the follower", copier.equity)]
+    if mode is SizingMode.EQUITY_RATIO:
+        used.insert(0, ("the leader", leader.equity))
     old = [f"of {whose}, {each.age_ms} ms old" for whose, each in used if each and each.stale]
     return f"sized with the last known equity {' and '.join(old)}" if old else ""
 
@@ -270,8 +272,10 @@ def _money_limits(caps: Caps, exposure: Decimal | None) -> list[tuple[Decimal, S
 
 def _too_many_positions(copier: Copier) -> bool:
     most, ledger = copier.subscription.caps.max_open_positions, copier.ledger
+    if most is None:
+        return False
     here = ledger.held or ledger.entries_working or ledger.exits_working
-    return most is not None and not here and copier.other_positions >= most
+    return not here and copier.other_positions >= most
 
 
 def _nothing(copier: Copier, asked: Asked) -> SizingInputs:
@@ -284,8 +288,10 @@ def _nothing(copier: Copier, asked: Asked) -> SizingInputs:
     )
 
 
-def _inputs(copier: Copier, leader: LeaderState, ratio: Decimal) -> SizingInputs:
+def _inputs(copier: Copier, leader: LeaderState, ratio: Decimal, unrounded: Decimal = ZERO) -> SizingInputs:
     sizing, own, his = copier.subscription.sizing, None, None
+    if sizing.mode is SizingMode.FIXED_RATIO:
+        return SizingInputs(sizing.mode, sizing.value, ratio, unrounded)
     if sizing.mode is SizingMode.EQUITY_RATIO:
         own, his = copier.equity, leader.equity
     elif sizing.mode is SizingMode.RISK_PERCENT:
@@ -294,7 +300,7 @@ def _inputs(copier: Copier, leader: LeaderState, ratio: Decimal) -> SizingInputs
         sizing.mode,
         sizing.value,
         ratio,
-        ZERO,
+        unrounded,
         his.amount if his else None,
         his.age_ms if his else None,
         own.amount if own else None,
