@@ -120,6 +120,11 @@ def test_what_was_closed_by_hand_is_forgone_and_never_planned_again() -> None:
     assert (ledger.position, ledger.target(d(1)), ledger.surplus(d(1))) == (d(6), d(6), d(0))
 
 
+def test_what_was_held_too_much_is_closed_without_being_forgone() -> None:
+    above = replace(HOLDS, ideal=d(6))
+    assert written(closed(of(above), AdjustmentKind.SQUARED_OFF, d(-4))) == {EntryKind.ADJUSTED: d(-4)}
+
+
 def test_no_more_is_closed_than_is_held_and_nothing_on_the_other_side() -> None:
     assert after(closed(of(), AdjustmentKind.SQUARED_OFF, d(-99))).position == 0
     assert closed(of(), AdjustmentKind.SQUARED_OFF, d(4)) is None

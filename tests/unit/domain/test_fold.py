@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
-from paceline.domain.copying.fold import Folded, GivenUp, Placed, SurelyAbsent, Told, Withdrawn, fold_result
+from paceline.domain.copying.fold import (
+    Folded,
+    GivenUp,
+    Placed,
+    Resized,
+    SurelyAbsent,
+    Told,
+    Withdrawn,
+    fold_result,
+)
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.surplus import sell_surplus
 from paceline.domain.errors import (
@@ -15,7 +24,7 @@ from paceline.domain.errors import (
     BrokerRateLimited,
     BrokerRejected,
 )
-from paceline.domain.ids import BrokerOrderId
+from paceline.domain.ids import BrokerOrderId, CommandId
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.order import BrokerStatus
 from paceline.domain.order_states import IllegalTransition
@@ -213,3 +222,44 @@ def test_no_ledger_no_surplus() -> None:
     manual = replace(ORDER, subscription_id=None)
     sale = sell_surplus(manual, "fact", HELD, SHARE, reference=d(1), allowance_bps=d(0), now_ns=NOW)
     assert sale is None
+
+
+def resized(quantity: int) -> Resized:
+    return Resized(replace(ORDER.spec, quantity=d(quantity), limit_price=d(99)), CommandId("c1"))
+
+
+@pytest.mark.parametrize(("quantity", "lines"), [(6, {EntryKind.RELEASED: 4}), (14, {EntryKind.PLANNED: 4})])
+def test_a_quantity_moves_in_the_ledger_when_its_row_moves(
+    quantity: int, lines: dict[EntryKind, int]
+) -> None:
+    folded = fold(resized(quantity), ledger=replace(PLANNED, ideal=d(quantity)))
+    assert (folded.order.spec.quantity, folded.order.spec.limit_price) == (d(quantity), d(99))
+    assert line_quantities(folded) == lines
+
+
+def test_a_price_alone_moves_no_line() -> None:
+    folded = fold(resized(10))
+    assert (folded.order.spec.limit_price, folded.lines) == (d(99), ())
+
+
+def test_what_has_ended_is_not_changed_any_more() -> None:
+    ended = fold(trade(10)).order
+    assert fold(resized(6), ended).order == ended
+
+
+def test_the_brokers_word_of_a_quantity_is_taken_over() -> None:
+    folded = fold(said(BrokerStatus.PENDING, quantity=6), ledger=replace(PLANNED, ideal=d(6)))
+    assert (folded.order.status, folded.order.spec.quantity) == (CopyStatus.WORKING, d(6))
+    assert line_quantities(folded) == {EntryKind.RELEASED: 4}
+
+
+def test_exits_that_are_being_cancelled_will_not_take_the_position_down() -> None:
+    """Of two exits one is being cancelled; when the other ends unfilled, nothing is missing."""
+    both = HELD.with_lines(EXIT.entries)
+    wanted = replace(both, ideal=d(10))
+    order = replace(EXIT.orders[0], spec=replace(EXIT.orders[0].spec, quantity=d(4)))
+    other = replace(order, tag=ENTRY.orders[0].tag, spec=replace(order.spec, quantity=d(6)))
+    told = fold_result(order, Withdrawn(), wanted, d(1), [other], d(-6))
+    assert line_quantities(told) == {EntryKind.RELEASED: -4}
+    unaware = fold_result(order, Withdrawn(), wanted, d(1), [other])
+    assert line_quantities(unaware) == {EntryKind.RELEASED: -4, EntryKind.FORGONE: -6}

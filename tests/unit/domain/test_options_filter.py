@@ -7,7 +7,7 @@ import pytest
 
 from paceline.domain.calendar import trading_day
 from paceline.domain.copying.decision import SkipReason
-from paceline.domain.copying.options import underlying_of
+from paceline.domain.copying.options import outside, underlying_of
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.view import Copier, Market
 from paceline.domain.ids import InstrumentId
@@ -77,6 +77,10 @@ def test_what_it_does_not_is_skipped_with_the_part_that_failed(
     options: OptionsFilter, traded: Instrument, price: int | None, words: str
 ) -> None:
     assert judged(options, traded, price) == (SkipReason.OPTIONS_FILTER, words)
+
+
+def test_what_is_no_option_is_not_judged() -> None:
+    assert outside(OptionsFilter(kinds=frozenset({PUT})), SHARE, TODAY, None) == ""
 
 
 def test_an_index_is_quoted_under_a_name_of_its_own() -> None:
