@@ -178,7 +178,7 @@ class Replicator:
     ) -> None:
         """The first chunk alone and small, so that an order leaves at once; the others side by side."""
         began = self._clock.monotonic_ns()
-        leader = await self._views.leader(before, fill, subscriptions)
+        leader = await self._views.leader(before, subscriptions)
         market = await self._views.market(fill, subscriptions)
         with self._span(event, len(subscriptions)) as span:
             traced = replace(event, traceparent=traceparent_of(span) or event.traceparent)
@@ -213,9 +213,10 @@ class Replicator:
     async def _chunk(self, work: "_Work", subscriptions: Sequence[Subscription]) -> None:
         """Decide and commit; what was decided on a ledger that has moved since is decided again."""
         async with self._room:
+            leader = await self._views.leader_orders(work.leader, work.fill, subscriptions)
             copiers, seen = await self._views.copiers(subscriptions, work.fill)
             for _ in range(_REDECIDE_MAX):
-                decisions = await self._decide(work, copiers)
+                decisions = await self._decide(work, leader, copiers)
                 committed = await self._commit(work, decisions, seen)
                 self._dispatcher.dispatch(
                     [order for decision in committed.inserted for order in decision.orders],
@@ -229,14 +230,16 @@ class Replicator:
                 copiers, seen = await self._views.with_ledgers(again, work.fill, committed.ledgers)
             raise Unavailable(f"the ledgers of {work.event.fact.identity} never hold still")
 
-    async def _decide(self, work: "_Work", copiers: Sequence[Copier]) -> tuple[Decision, ...]:
+    async def _decide(
+        self, work: "_Work", leader: LeaderState, copiers: Sequence[Copier]
+    ) -> tuple[Decision, ...]:
         """A few at a time: whatever else waits for the loop goes in between."""
         decisions: list[Decision] = []
         for start in range(0, len(copiers), _AT_ONCE):
             if start:
                 await asyncio.sleep(0)
             few = copiers[start : start + _AT_ONCE]
-            decisions += plan_chunk(work.event, work.leader, few, work.market).decisions
+            decisions += plan_chunk(work.event, leader, few, work.market).decisions
         return tuple(decisions)
 
     async def _commit(

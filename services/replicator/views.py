@@ -107,12 +107,16 @@ class Views:
             await self._clock.sleep(_MASTER_LIVES_S)
             self._known = {}
 
-    async def leader(
+    async def leader(self, state: LeaderState, subscriptions: Sequence[Subscription]) -> LeaderState:
+        """With his equity, where someone is sized by it: one for everyone whom an event concerns."""
+        if all(each.sizing.mode is not SizingMode.EQUITY_RATIO for each in subscriptions):
+            return state
+        return replace(state, equity=(await self._equities([state.account_id])).get(state.account_id))
+
+    async def leader_orders(
         self, state: LeaderState, fill: Fill, subscriptions: Sequence[Subscription]
     ) -> LeaderState:
-        """With his equity and his orders, where someone is sized by them."""
-        if any(each.sizing.mode is SizingMode.EQUITY_RATIO for each in subscriptions):
-            state = replace(state, equity=(await self._equities([state.account_id])).get(state.account_id))
+        """With his orders, where someone of these is sized by them."""
         rules = await self._groups.rules_of(each.follower for each in subscriptions)
         if not any(_of_whole_orders(each, rules.get(each.follower, NO_LOT_RULE)) for each in subscriptions):
             return state

@@ -130,7 +130,7 @@ async def test_an_equity_comes_with_its_age_and_whether_it_is_good(
     computed_ns = world.clock.now_ns() - age_s * S
     for each in (LEADER, FOLLOWER):
         world.market.portfolios[each] = a_portfolio(each, equity, computed_ns, stale=stale)
-    leader = await world.views.leader(LeaderState(LEADER), fill(10), [BY_EQUITY])
+    leader = await world.views.leader(LeaderState(LEADER), [BY_EQUITY])
     (copier,), _ = await world.views.copiers([BY_EQUITY], fill(10))
     assert (leader.equity, copier.equity) == (expected, expected)
 
@@ -139,7 +139,7 @@ async def test_equities_are_not_read_where_nobody_is_sized_by_them() -> None:
     world = await a_world()
     world.market.portfolios[LEADER] = a_portfolio(LEADER, 500, world.clock.now_ns())
     state = LeaderState(LEADER)
-    assert await world.views.leader(state, fill(10), [BY_RATIO]) is state
+    assert await world.views.leader(state, [BY_RATIO]) is state
 
 
 async def test_a_copier_knows_his_ledger_and_whether_he_can_trade() -> None:
@@ -200,10 +200,10 @@ async def test_the_leaders_orders_are_read_where_a_size_is_for_the_whole_of_them
     world = await a_world()
     world.orders.orders = [_order()]
     state = LeaderState(LEADER)
-    sized = await world.views.leader(state, fill(10), [_capped(max_lots_per_order=d(3))])
+    sized = await world.views.leader_orders(state, fill(10), [_capped(max_lots_per_order=d(3))])
     assert [each.report for each in sized.orders.values()] == [_order()]
     world.plans.sizings[BrokerOrderId("1"), NAME] = SizingInputs(SizingMode.FIXED_RATIO, d(1), d(1), d(1))
-    again = await world.views.leader(state, fill(10), [_capped(max_lots_per_order=d(3))])
+    again = await world.views.leader_orders(state, fill(10), [_capped(max_lots_per_order=d(3))])
     assert (dict(again.orders), world.orders.reads) == ({}, 1)
 
 
