@@ -22,21 +22,24 @@ class Tidings:
         self._clock = clock
         self._spoke_ns: dict[AccountId, int] = {}
         self._was: dict[AccountId, SessionState] = {}
+        self._lived: set[AccountId] = set()
         self._held: Counter[AccountId] = Counter()
         self._last: dict[AccountId, tuple[SessionState, str]] = {}
 
     def tell(self, account_id: AccountId, state: SessionState, reason: str) -> None:
-        """The steps of coming to life are no news; that a person is needed is said at once, and louder where
-        it was not so from the beginning."""
+        """The steps of coming to life are no news; that a person is needed is said at once, and louder of one
+        that was live before."""
         before, self._was[account_id] = self._was.get(account_id), state
+        if state is SessionState.LIVE:
+            self._lived.add(account_id)
         if state in _ON_THE_WAY and before is not SessionState.LIVE and not reason:
             _log.debug("session.state", account=account_id, state=state)
             return
         if state is before and state not in _ON_THE_WAY:
             return
         if state in WAITS_FOR_A_PERSON:
-            fresh = before is None and state is SessionState.LOGIN_NEEDED
-            say = _log.info if fresh else _log.warning
+            never_in = state is SessionState.LOGIN_NEEDED and account_id not in self._lived
+            say = _log.info if never_in else _log.warning
             say("session.state", account=account_id, state=state, reason=reason)
             return
         self._last[account_id] = (state, reason)
@@ -51,6 +54,7 @@ class Tidings:
 
     def forget(self, account_id: AccountId) -> None:
         """It runs here no more."""
+        self._lived.discard(account_id)
         for each in (self._spoke_ns, self._was, self._held, self._last):
             each.pop(account_id, None)
 

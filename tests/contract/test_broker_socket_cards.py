@@ -30,7 +30,7 @@ from tests.contract.brokers.fyers import fyers_venue
 from tests.contract.brokers.venue import Venue
 from tests.contract.test_broker_cards import RESTING, SBIN, spec
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 NIFTY = InstrumentId("NSE:NIFTY50-INDEX")
 Report = OrderReport | Fill | PositionReport
 

@@ -16,7 +16,7 @@ from paceline.cli.demo.script import Habit
 T = TypeVar("T")
 SYMBOL = "NSE:SBIN-EQ"
 LEADER = "XL00001"
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 class Desk:

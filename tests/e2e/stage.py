@@ -20,7 +20,7 @@ from paceline.cli.demo.show import Screen
 from paceline.cli.stack import Stack
 from paceline.embedded.leash import spawn_leashed
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 CLI = (sys.executable, "-P", "-m", "paceline.cli.__main__")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simulator.orders import Order
     from simulator.server import Simulator
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 FAR_TICKS = 100
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.oracle, pytest.mark.asyncio(loop_scope="module")]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Witness:

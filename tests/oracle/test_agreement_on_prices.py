@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.oracle, pytest.mark.asyncio(loop_scope="module")]
 SHARE, FUTURES_EXCHANGE, INDEX = "NSE:SBIN-EQ", "MCX:", "NSE:NIFTY50-INDEX"
 UNKNOWN = "NSE:NOSUCH-EQ"
 STEPS = 40
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Board:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SUBSCRIBE = request(4, (1, scrips("sf|nse_cm|3045")), (2, bytes([11])))
 SUBSCRIBE_NOTHING = request(4, (1, scrips("sf|nse_cm|0")), (2, bytes([11])))
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 
 
 def login(key: str) -> bytes:

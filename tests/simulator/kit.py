@@ -18,7 +18,7 @@ IDEA = "NSE:IDEA-EQ"
 NIFTY = "NSE:NIFTY26NOVFUT"
 CALL = "NSE:NIFTY26NOV26300CE"
 SUBSCRIBE = {"T": "SUB_ORD", "SLIST": ["orders", "trades", "positions"], "SUB_T": 1}
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 
 Row = dict[str, Any]
 

@@ -21,7 +21,7 @@ from tests.fakes.leases import FakeLeases
 from tests.unit.streams.feed import Opened, ScriptedFeed, decode, ends, events, serving
 
 ONE, TWO = Partition(1), Partition(2)
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Stage:
