@@ -18,6 +18,7 @@ from paceline.domain.errors import (
     Circle,
     Conflict,
     FailedPrecondition,
+    Forgotten,
     Invalid,
     NotFound,
     NotOwner,
@@ -84,6 +85,7 @@ _MEANINGS: dict[type[PacelineError], _Meaning] = {
     Unavailable: _Meaning(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", RETRY_AFTER_S),
     FailedPrecondition: _Meaning(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE"),
     Circle: _Meaning(grpc.StatusCode.FAILED_PRECONDITION, "CIRCLE"),
+    Forgotten: _Meaning(grpc.StatusCode.OUT_OF_RANGE, "OFFSET_GONE"),
     BrokerNeverSent: _Meaning(grpc.StatusCode.UNAVAILABLE, "BROKER_UNAVAILABLE", RETRY_AFTER_S),
     BrokerRateLimited: _Meaning(grpc.StatusCode.RESOURCE_EXHAUSTED, "BROKER_RATE"),
     BrokerAuthFailed: _Meaning(grpc.StatusCode.UNAVAILABLE, "BROKER_AUTH", RETRY_AFTER_S),
@@ -169,7 +171,7 @@ _REBUILD: dict[str, Callable[[Status], PacelineError]] = {
     "BROKER_RATE": _rate_limited,
     **{
         _MEANINGS[kind].reason: _of_words(kind)
-        for kind in (Conflict, NotOwner, Unavailable, FailedPrecondition, Circle)
+        for kind in (Conflict, NotOwner, Unavailable, FailedPrecondition, Circle, Forgotten)
     },
     **{
         _MEANINGS[broker].reason: _of_broker(broker)
