@@ -41,6 +41,14 @@ def commanded(rows: Iterable[OpenRow], intent: Intent) -> Decimal:
     return sum((row.order.rest - row.coming for row in rows if row.order.intent is intent), ZERO)
 
 
+def growing(rows: Iterable[OpenRow]) -> Decimal:
+    """What changes on their way will add to entries, signed."""
+    entries = [row for row in rows if row.order.intent is Intent.ENTRY]
+    return sum(
+        (row.coming - row.order.rest for row in entries if abs(row.coming) > abs(row.order.rest)), ZERO
+    )
+
+
 def withdrawals(
     origin: Origin,
     rows: Iterable[OpenRow],

@@ -67,15 +67,16 @@ def fold_result(  # noqa: PLR0911  # one return per kind of news
     lot: Decimal,
     others: Collection[CopyOrder],
     leaving: Decimal = ZERO,
+    growing: Decimal = ZERO,
 ) -> Folded:
     """Raises IllegalTransition where the table has no state; a refusal that may be retried changes nothing.
 
     `ledger` is that of the order's subscription and key, read in the same transaction; `others` are its other
     rows that have not ended, because the ledger's sums do not say whose quantity is on its way, and `leaving`
-    are the rests of those of them that are exits and being cancelled, signed. Afterwards all that is wanted
-    is held, on its way, or forgone with a reason.
+    are the rests of those of them that are exits and being cancelled, `growing` what changes on their way add
+    to entries, both signed. Afterwards all that is wanted is held, on its way, or forgone with a reason.
     """
-    book = _Book(ledger, lot, others, leaving)
+    book = _Book(ledger, lot, others, leaving, growing)
     match told:
         case Fill():
             return _filled(order, told, book)
@@ -108,6 +109,7 @@ class _Book:
     lot: Decimal
     others: Collection[CopyOrder]
     leaving: Decimal
+    growing: Decimal
 
     def untold(self, intent: Intent) -> Decimal:
         """Filled by the word of reports on ended orders, but not yet told trade by trade; signed."""
@@ -119,7 +121,8 @@ class _Book:
         needed = after.needed(self.lot)
         rests = (row.rest for row in (*self.others, order) if _enters(row))
         away = sum((toward(-needed, rest) for rest in rests), ZERO)
-        return after.missing(self.lot, toward(needed, after.entries_working - away), self.leaving)
+        coming = toward(needed, after.entries_working - away) + toward(needed, self.growing)
+        return after.missing(self.lot, coming, self.leaving)
 
 
 def _moved(order: CopyOrder, observation: Observation, ledger: Ledger) -> Folded:

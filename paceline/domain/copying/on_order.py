@@ -275,7 +275,7 @@ class OrderPlanner:
         ledger = draft.ledger
         needed = ledger.needed(lot)
         entries = (r for r in draft.rows if r.order.intent is Intent.ENTRY)
-        coming = sum((toward(needed, row.order.rest) for row in entries), ZERO)
+        coming = sum((toward(needed, max(row.order.rest, row.coming, key=abs)) for row in entries), ZERO)
         missing = ledger.missing(lot, coming, draft.leaving(Intent.EXIT))
         if missing:
             draft.add(EntryKind.FORGONE, Intent.ENTRY, -missing)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from paceline.domain.copy_order import CopyCommand, CopyOrder, CopyStatus, Intent
-from paceline.domain.copying.changes import OpenRow, commanded
+from paceline.domain.copying.changes import OpenRow, commanded, growing
 from paceline.domain.copying.decision import Decision, Outcome, SizingInputs
 from paceline.domain.copying.fold import Resized, Told, Withdrawn, fold_result
 from paceline.domain.copying.plan import plan
@@ -138,7 +138,15 @@ class World:
         others = [other for other in books.open if other.tag != tag]
         rows = [row for row in books.open_rows if row.order.tag != tag]
         leaving = commanded(rows, Intent.EXIT)
-        folded = fold_result(order, told, books.ledger, self.instrument.lot, others, leaving)
+        folded = fold_result(
+            order,
+            told,
+            books.ledger,
+            self.instrument.lot,
+            others,
+            leaving,
+            growing(self._rows_after(books, tag, told)),
+        )
         books.orders[tag] = folded.order
         books.write(folded.lines)
         assert folded.ledger == books.ledger
@@ -147,6 +155,11 @@ class World:
         mirrors = order.leader_order_id is not None
         if isinstance(told, Fill) and (order.intent is Intent.ENTRY or mirrors):
             self.correct(books, order, f"{tag}:{told.trade_id}")
+
+    @staticmethod
+    def _rows_after(books: Books, tag: Tag, told: Told) -> list[OpenRow]:
+        """A change that is carried out just now is on its way no more."""
+        return [row for row in books.open_rows if row.order.tag != tag or not isinstance(told, Resized)]
 
     def correct(self, books: Books, order: CopyOrder, identity: str) -> None:
         correction = sell_surplus(
