@@ -100,7 +100,9 @@ class PriceWatch:
         self._open: frozenset[InstrumentId] = frozenset()
         self._turn = 0
         self._told_ns = 0
+        self._needed_since_ns: int | None = None
         self._stands_in = False
+        self._spoke = False
 
     @property
     def speaks(self) -> bool:
@@ -133,12 +135,25 @@ class PriceWatch:
         """Until cancelled: quotes while the socket does not speak and a market is open."""
         while True:
             needed = bool(self._open) and not self.speaks
-            if needed is not self._stands_in:
-                self._stands_in = needed
-                _log.warning("prices.standing_in" if needed else "prices.from_the_socket", of=len(self._open))
+            self._tell(needed=needed)
             if needed:
                 await self._ask_some()
             await self._clock.sleep(self._ages.quotes_ms / 1_000 if needed else _LOOK_S)
+
+    def _tell(self, *, needed: bool) -> None:
+        """A socket that was just begun has the time of a silence to say its first word before it is news."""
+        now_ns = self._clock.now_ns()
+        self._spoke = self._spoke or self.speaks
+        if not needed:
+            self._needed_since_ns = None
+        elif self._needed_since_ns is None:
+            self._needed_since_ns = now_ns
+        patience_ns = 0 if self._spoke else self._ages.silent_ms * _NS_PER_MS
+        since_ns = self._needed_since_ns
+        stands_in = since_ns is not None and now_ns - since_ns >= patience_ns
+        if stands_in is not self._stands_in:
+            self._stands_in = stands_in
+            _log.warning("prices.standing_in" if stands_in else "prices.from_the_socket", of=len(self._open))
 
     def _confirm(self, wanted: Iterable[InstrumentId], now_ns: int) -> None:
         heard_ns = self._source.heard_ns
