@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from paceline.api.v1 import common_pb2 as _common_pb2
 from paceline.api.v1 import copy_order_pb2 as _copy_order_pb2
 from paceline.api.v1 import order_pb2 as _order_pb2
+from paceline.api.v1 import subscription_pb2 as _subscription_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -23,6 +24,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LiquidationCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LiquidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LiquidationCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIQUIDATION_CAUSE_UNSPECIFIED: _LiquidationCause.ValueType  # 0
+    """Not given; in a filter: any."""
+    LIQUIDATION_CAUSE_MARGIN: _LiquidationCause.ValueType  # 1
+    """Margin level."""
+    LIQUIDATION_CAUSE_CASCADE: _LiquidationCause.ValueType  # 2
+    """The leader's liquidation."""
+    LIQUIDATION_CAUSE_GUARD: _LiquidationCause.ValueType  # 3
+    """A guard."""
+    LIQUIDATION_CAUSE_KILL_SWITCH: _LiquidationCause.ValueType  # 4
+    """A kill switch at FLATTEN."""
+    LIQUIDATION_CAUSE_MANUAL: _LiquidationCause.ValueType  # 5
+    """A person."""
+
+class LiquidationCause(_LiquidationCause, metaclass=_LiquidationCauseEnumTypeWrapper):
+    """Why a liquidation began."""
+
+LIQUIDATION_CAUSE_UNSPECIFIED: LiquidationCause.ValueType  # 0
+"""Not given; in a filter: any."""
+LIQUIDATION_CAUSE_MARGIN: LiquidationCause.ValueType  # 1
+"""Margin level."""
+LIQUIDATION_CAUSE_CASCADE: LiquidationCause.ValueType  # 2
+"""The leader's liquidation."""
+LIQUIDATION_CAUSE_GUARD: LiquidationCause.ValueType  # 3
+"""A guard."""
+LIQUIDATION_CAUSE_KILL_SWITCH: LiquidationCause.ValueType  # 4
+"""A kill switch at FLATTEN."""
+LIQUIDATION_CAUSE_MANUAL: LiquidationCause.ValueType  # 5
+"""A person."""
+Global___LiquidationCause: _TypeAlias = LiquidationCause  # noqa: Y015
 
 class _LiquidationState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -52,6 +89,12 @@ class _LiquidationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Liqu
     """Delivery that cannot be sold now; waits and alarms."""
     LIQUIDATION_STATE_WAITS_LOGIN: _LiquidationState.ValueType  # 10
     """A person must log in; waits and alarms."""
+    LIQUIDATION_STATE_WAITS_BOOKS: _LiquidationState.ValueType  # 11
+    """The broker's books cannot be read, or not whole; waits and alarms."""
+    LIQUIDATION_STATE_WAITS_PRICE: _LiquidationState.ValueType  # 12
+    """Nobody knows at what price; waits and alarms."""
+    LIQUIDATION_STATE_WAITS_BROKER: _LiquidationState.ValueType  # 13
+    """The broker refuses the orders, or what is left is no whole lot; tries again and alarms."""
 
 class LiquidationState(_LiquidationState, metaclass=_LiquidationStateEnumTypeWrapper):
     """State of a liquidation."""
@@ -78,6 +121,12 @@ LIQUIDATION_STATE_WAITS_DELIVERY: LiquidationState.ValueType  # 9
 """Delivery that cannot be sold now; waits and alarms."""
 LIQUIDATION_STATE_WAITS_LOGIN: LiquidationState.ValueType  # 10
 """A person must log in; waits and alarms."""
+LIQUIDATION_STATE_WAITS_BOOKS: LiquidationState.ValueType  # 11
+"""The broker's books cannot be read, or not whole; waits and alarms."""
+LIQUIDATION_STATE_WAITS_PRICE: LiquidationState.ValueType  # 12
+"""Nobody knows at what price; waits and alarms."""
+LIQUIDATION_STATE_WAITS_BROKER: LiquidationState.ValueType  # 13
+"""The broker refuses the orders, or what is left is no whole lot; tries again and alarms."""
 Global___LiquidationState: _TypeAlias = LiquidationState  # noqa: Y015
 
 class _LimitScope:
@@ -338,13 +387,42 @@ class LiquidateRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class PricesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _common_pb2.Decimal: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _common_pb2.Decimal | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     WHOLE_ACCOUNT_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
     FREEZE_VERSION_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    CAUSE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EQUITY_FIELD_NUMBER: _builtins.int
+    MARGIN_LEVEL_PERCENT_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     liquidation_id: _builtins.str
-    """The stored liquidation; calling again with it goes on."""
+    """Its name and idempotency: stored with the rest where it is new, gone on with where it is known."""
     account_id: _builtins.str
     """Which account."""
     whole_account: _builtins.bool
@@ -352,7 +430,31 @@ class LiquidateRequest(_message.Message):
     subscription_id: _builtins.str
     """Copied positions of one subscription, bounded by its ledgers."""
     freeze_version: _builtins.int
-    """The freeze that the executor must know before anything is read."""
+    """The freeze that the executor must know before anything is read; 0 is the one it makes itself."""
+    level: _subscription_pb2.KillLevel.ValueType
+    """How far; not given is FLATTEN."""
+    cause: Global___LiquidationCause.ValueType
+    """Why; needed where it is new."""
+    cause_id: _builtins.str
+    """Id of the cause (the leader's liquidation, the guard's trip, the request)."""
+    reason: _builtins.str
+    """Why, in words; kept in the audit."""
+    @_builtins.property
+    def key(self) -> _common_pb2.InstrumentKey:
+        """With a subscription: of this key alone; absent is all its keys."""
+
+    @_builtins.property
+    def equity(self) -> _common_pb2.Money:
+        """Equity when it began."""
+
+    @_builtins.property
+    def margin_level_percent(self) -> _common_pb2.Decimal:
+        """Margin level when it began."""
+
+    @_builtins.property
+    def prices(self) -> _containers.MessageMap[_builtins.str, _common_pb2.Decimal]:
+        """Prices when it began, by instrument id."""
+
     def __init__(
         self,
         *,
@@ -361,10 +463,18 @@ class LiquidateRequest(_message.Message):
         whole_account: _builtins.bool = ...,
         subscription_id: _builtins.str = ...,
         freeze_version: _builtins.int = ...,
+        key: _common_pb2.InstrumentKey | None = ...,
+        level: _subscription_pb2.KillLevel.ValueType = ...,
+        cause: Global___LiquidationCause.ValueType = ...,
+        cause_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        equity: _common_pb2.Money | None = ...,
+        margin_level_percent: _common_pb2.Decimal | None = ...,
+        prices: _abc.Mapping[_builtins.str, _common_pb2.Decimal] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "subscription_id", b"subscription_id", "whole_account", b"whole_account"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "key", b"key", "margin_level_percent", b"margin_level_percent", "scope", b"scope", "subscription_id", b"subscription_id", "whole_account", b"whole_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "freeze_version", b"freeze_version", "liquidation_id", b"liquidation_id", "scope", b"scope", "subscription_id", b"subscription_id", "whole_account", b"whole_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cause", b"cause", "cause_id", b"cause_id", "equity", b"equity", "freeze_version", b"freeze_version", "key", b"key", "level", b"level", "liquidation_id", b"liquidation_id", "margin_level_percent", b"margin_level_percent", "prices", b"prices", "reason", b"reason", "scope", b"scope", "subscription_id", b"subscription_id", "whole_account", b"whole_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_scope: _TypeAlias = _typing.Literal["whole_account", "subscription_id"]  # noqa: Y015
     _WhichOneofArgType_scope: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015

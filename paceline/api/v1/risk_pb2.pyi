@@ -121,42 +121,6 @@ GUARD_KIND_OPEN_POSITIONS: GuardKind.ValueType  # 6
 """Number of positions."""
 Global___GuardKind: _TypeAlias = GuardKind  # noqa: Y015
 
-class _LiquidationCause:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _LiquidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LiquidationCause.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    LIQUIDATION_CAUSE_UNSPECIFIED: _LiquidationCause.ValueType  # 0
-    """Not given; in a filter: any."""
-    LIQUIDATION_CAUSE_MARGIN: _LiquidationCause.ValueType  # 1
-    """Margin level."""
-    LIQUIDATION_CAUSE_CASCADE: _LiquidationCause.ValueType  # 2
-    """The leader's liquidation."""
-    LIQUIDATION_CAUSE_GUARD: _LiquidationCause.ValueType  # 3
-    """A guard."""
-    LIQUIDATION_CAUSE_KILL_SWITCH: _LiquidationCause.ValueType  # 4
-    """A kill switch at FLATTEN."""
-    LIQUIDATION_CAUSE_MANUAL: _LiquidationCause.ValueType  # 5
-    """A person."""
-
-class LiquidationCause(_LiquidationCause, metaclass=_LiquidationCauseEnumTypeWrapper):
-    """Why a liquidation began."""
-
-LIQUIDATION_CAUSE_UNSPECIFIED: LiquidationCause.ValueType  # 0
-"""Not given; in a filter: any."""
-LIQUIDATION_CAUSE_MARGIN: LiquidationCause.ValueType  # 1
-"""Margin level."""
-LIQUIDATION_CAUSE_CASCADE: LiquidationCause.ValueType  # 2
-"""The leader's liquidation."""
-LIQUIDATION_CAUSE_GUARD: LiquidationCause.ValueType  # 3
-"""A guard."""
-LIQUIDATION_CAUSE_KILL_SWITCH: LiquidationCause.ValueType  # 4
-"""A kill switch at FLATTEN."""
-LIQUIDATION_CAUSE_MANUAL: LiquidationCause.ValueType  # 5
-"""A person."""
-Global___LiquidationCause: _TypeAlias = LiquidationCause  # noqa: Y015
-
 @_typing.final
 class Portfolio(_message.Message):
     """The money of an account, and how it stands."""
@@ -1271,7 +1235,7 @@ class Liquidation(_message.Message):
     """Whose."""
     subscription_id: _builtins.str
     """Which subscription's copies, for a cascade; empty is the whole account."""
-    cause: Global___LiquidationCause.ValueType
+    cause: _executor_pb2.LiquidationCause.ValueType
     """Why."""
     cause_id: _builtins.str
     """Id of the cause (the leader's liquidation, the guard's trip, the request)."""
@@ -1303,7 +1267,7 @@ class Liquidation(_message.Message):
         liquidation_id: _builtins.str = ...,
         account_id: _builtins.str = ...,
         subscription_id: _builtins.str = ...,
-        cause: Global___LiquidationCause.ValueType = ...,
+        cause: _executor_pb2.LiquidationCause.ValueType = ...,
         cause_id: _builtins.str = ...,
         state: _executor_pb2.LiquidationState.ValueType = ...,
         equity: _common_pb2.Money | None = ...,
@@ -1432,7 +1396,7 @@ class LiquidationFilter(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Of this account."""
-    cause: Global___LiquidationCause.ValueType
+    cause: _executor_pb2.LiquidationCause.ValueType
     """For this cause."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_executor_pb2.LiquidationState.ValueType]:
@@ -1446,7 +1410,7 @@ class LiquidationFilter(_message.Message):
         self,
         *,
         account_id: _builtins.str = ...,
-        cause: Global___LiquidationCause.ValueType = ...,
+        cause: _executor_pb2.LiquidationCause.ValueType = ...,
         states: _abc.Iterable[_executor_pb2.LiquidationState.ValueType] | None = ...,
         created: _common_pb2.TimeRange | None = ...,
     ) -> None: ...
