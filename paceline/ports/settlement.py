@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from paceline.domain.copy_order import CopyOrder, OrderSpec
+from paceline.domain.copy_order import CopyCommand, CopyOrder, OrderSpec
 from paceline.domain.copying.surplus import Correction
 from paceline.domain.ids import Epoch, Offset, Partition, Tag
 from paceline.domain.ledger import Ledger, LedgerEntry
@@ -24,6 +24,8 @@ class Standing:
     ledgers: Mapping[LedgerKey, Ledger]
     done: Mapping[Partition, Offset] = field(default_factory=dict)
     """How far the journal was told before, of the partitions whose place is to be moved."""
+    commands: Mapping[Tag, CopyCommand] = field(default_factory=dict)
+    """The newest change on its way to each of the `open` rows."""
 
 
 @dataclass(frozen=True, slots=True)

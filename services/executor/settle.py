@@ -1,13 +1,21 @@
 """What news about copy orders comes to: pure, so that it can be decided inside a transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import structlog
 
-from paceline.domain.copy_order import CommandStatus, CopyOrder, CopyStatus, Intent, OrderSpec
-from paceline.domain.copying.fold import Folded, SurelyAbsent, Told, Withdrawn, fold_result
+from paceline.domain.copy_order import (
+    CommandStatus,
+    CopyCommand,
+    CopyOrder,
+    CopyStatus,
+    Intent,
+    OrderSpec,
+)
+from paceline.domain.copying.changes import OpenRow, commanded, growing
+from paceline.domain.copying.fold import Folded, Resized, SurelyAbsent, Told, Withdrawn, fold_result
 from paceline.domain.copying.surplus import Correction, sell_surplus
 from paceline.domain.ids import AccountId, CommandId, EventIdentity, InstrumentId, Offset, Partition, Tag
 from paceline.domain.instrument import Instrument
@@ -25,6 +33,7 @@ _log = structlog.get_logger(__name__)
 _SURPLUS_ALLOWANCE_BPS = Decimal(100)
 _CENT = Decimal("0.01")
 _NO_OFFSET = Offset(0)
+_STILL_OPEN = (CommandStatus.PLANNED, CommandStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,14 @@ class Settling:
     orders: dict[Tag, CopyOrder] = field(default_factory=dict)
     changes: dict[CommandId, CommandResult] = field(default_factory=dict)
     _ledgers: dict[LedgerKey, Ledger] = field(default_factory=dict)
-    _open: dict[LedgerKey, dict[Tag, CopyOrder]] = field(default_factory=dict)
+    _open: dict[LedgerKey, dict[Tag, OpenRow]] = field(default_factory=dict)
     _results: list[SendResult] = field(default_factory=list)
     _moves: list[tuple[Partition, StatusMove]] = field(default_factory=list)
     _fills: list[CopyFill] = field(default_factory=list)
     _lines: list[LedgerEntry] = field(default_factory=list)
     _specs: list[tuple[Tag, OrderSpec]] = field(default_factory=list)
-    _entered: dict[LedgerKey, News] = field(default_factory=dict)
+    _traded: dict[LedgerKey, News] = field(default_factory=dict)
+    """What may have filled more than is wanted."""
 
     def __call__(self, standing: Standing, stale: frozenset[Partition]) -> Decided:
         """May be called again when the transaction is tried again."""
@@ -89,9 +99,12 @@ class Settling:
     def _begin(self, standing: Standing) -> None:
         self.orders = dict(standing.orders)
         self._ledgers = dict(standing.ledgers)
-        self._open = {key: {row.tag: row for row in rows} for key, rows in standing.open.items()}
+        self._open = {
+            key: {row.tag: OpenRow(row, standing.commands.get(row.tag)) for row in rows}
+            for key, rows in standing.open.items()
+        }
         self._results, self._moves, self._fills, self._lines, self._specs = [], [], [], [], []
-        self._entered, self.changes = {}, {}
+        self._traded, self.changes = {}, {}
 
     def _learn(self, news: News, order: CopyOrder) -> None:
         instrument = self.instruments.get(order.spec.key.instrument_id)
@@ -102,9 +115,9 @@ class Settling:
             return
         key = ledger_key(order)
         ledger = self._ledgers.get(key, Ledger()) if key else Ledger()
-        others = [row for row in self._open.get(key, {}).values() if row.tag != order.tag] if key else []
+        beside = _Beside.of(order, news.told, self._open.get(key, {}) if key else {})
         try:
-            folded = _fold(order, news, ledger, instrument.lot, others)
+            folded = _fold(order, news, ledger, instrument.lot, beside)
         except IllegalTransition as problem:
             _log.error("settle.illegal", tag=order.tag, problem=str(problem))
             return
@@ -117,13 +130,13 @@ class Settling:
     def _keep(self, key: LedgerKey, news: News, folded: Folded) -> None:
         self._ledgers[key] = folded.ledger
         self._lines.extend(folded.lines)
-        rows = self._open.setdefault(key, {})
-        if folded.order.status in TERMINAL:
-            rows.pop(folded.order.tag, None)
-        else:
-            rows[folded.order.tag] = folded.order
-        if isinstance(news.told, Fill) and folded.order.intent is Intent.ENTRY:
-            self._entered[key] = news
+        order, rows = folded.order, self._open.setdefault(key, {})
+        known = rows.pop(order.tag, OpenRow(order))
+        if order.status not in TERMINAL:
+            rows[order.tag] = OpenRow(order, _still_coming(known.command, news))
+        mirrors = order.leader_order_id is not None
+        if isinstance(news.told, Fill) and (order.intent is Intent.ENTRY or mirrors):
+            self._traded[key] = news
 
     def _note(self, news: News, before: CopyOrder, folded: Folded, multiplier: Decimal) -> None:
         """What the row shall say. Lines go with the whole, so that they are written once."""
@@ -138,21 +151,25 @@ class Settling:
         self._moves.append((news.partition, _move(news, after, multiplier)))
 
     def _corrections(self) -> list[Correction]:
-        """Where entries filled more than is wanted now, the rest is sold: late fills, lost cancels."""
+        """Where more is held than is wanted now, the rest is sold: late fills, lost cancels.
+
+        A mirrored exit is asked too: what it sold ahead of its leader is forgone, and no longer wanted.
+        """
         found = []
-        for key, news in self._entered.items():
-            entry = self.orders[news.tag]
-            instrument = self.instruments.get(entry.spec.key.instrument_id)
+        for key, news in self._traded.items():
+            order = self.orders[news.tag]
+            instrument = self.instruments.get(order.spec.key.instrument_id)
             if instrument is None or news.event is None or not isinstance(news.told, Fill):
                 continue
             correction = sell_surplus(
-                entry,
+                order,
                 news.event,
                 self._ledgers[key],
                 instrument,
                 reference=news.told.price,
                 allowance_bps=_SURPLUS_ALLOWANCE_BPS,
                 now_ns=self.now_ns,
+                leaving=commanded(self._open[key].values(), Intent.EXIT),
             )
             if correction is not None:
                 found.append(correction)
@@ -170,20 +187,56 @@ def _told_before(news: News, standing: Standing) -> bool:
     return 0 < news.offset <= standing.done.get(news.partition, 0)
 
 
-def _fold(
-    order: CopyOrder, news: News, ledger: Ledger, lot: Decimal, others: Collection[CopyOrder]
-) -> Folded:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else is on its way in the same ledger when an order has news."""
+
+    others: Sequence[CopyOrder]
+    leaving: Decimal
+    growing: Decimal
+
+    @staticmethod
+    def of(order: CopyOrder, told: Told, rows: Mapping[Tag, OpenRow]) -> "_Beside":
+        others = [row for tag, row in rows.items() if tag != order.tag]
+        mine = [_as_told(rows[order.tag], told)] if order.tag in rows else []
+        return _Beside(
+            [row.order for row in others], commanded(others, Intent.EXIT), growing([*others, *mine])
+        )
+
+
+def _as_told(row: OpenRow, told: Told) -> OpenRow:
+    """What the news carries out of a change is on its way no more."""
+    match told:
+        case Resized():
+            carried_out = row.command is not None and row.command.command_id == told.command_id
+            spec, command = told.spec, None if carried_out else row.command
+        case OrderReport() if told.quantity:
+            spec, command = replace(row.order.spec, quantity=told.quantity), row.command
+        case _:
+            return row
+    return OpenRow(replace(row.order, spec=spec), command)
+
+
+def _still_coming(command: CopyCommand | None, news: News) -> CopyCommand | None:
+    """What is carried out, or over, comes no more."""
+    if command is None or news.change is None or news.change.command_id != command.command_id:
+        return command
+    return command if news.change.status in _STILL_OPEN else None
+
+
+def _fold(order: CopyOrder, news: News, ledger: Ledger, lot: Decimal, beside: _Beside) -> Folded:
     """As `fold_result`; an entry that is surely not at the broker and wanted no more is taken back.
 
     What a change takes back was decided with the ledger, and is not judged again.
     """
-    told = news.told
-    if news.change is not None or not isinstance(told, Withdrawn | SurelyAbsent):
-        return fold_result(order, told, ledger, lot, others)
-    absent = fold_result(order, SurelyAbsent(), ledger, lot, others)
-    if not _unwanted(absent.order, ledger, lot):
-        return absent
-    return fold_result(absent.order, Withdrawn(), ledger, lot, others)
+
+    def fold(subject: CopyOrder, told: Told) -> Folded:
+        return fold_result(subject, told, ledger, lot, beside.others, beside.leaving, beside.growing)
+
+    if news.change is not None or not isinstance(news.told, Withdrawn | SurelyAbsent):
+        return fold(order, news.told)
+    absent = fold(order, SurelyAbsent())
+    return fold(absent.order, Withdrawn()) if _unwanted(absent.order, ledger, lot) else absent
 
 
 def _unwanted(order: CopyOrder, ledger: Ledger, lot: Decimal) -> bool:

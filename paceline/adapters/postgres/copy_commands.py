@@ -81,11 +81,35 @@ async def write_command_results(
 async def write_specs(transaction: Transaction, specs: Sequence[tuple[Tag, OrderSpec]]) -> None:
     """What orders look like now; the last word on each counts, and the caller has locked their rows."""
     rows = [
-        (tag, spec.type.value, spec.quantity, spec.limit_price, spec.trigger_price, spec.disclosed)
+        (
+            tag,
+            spec.type.value,
+            spec.quantity,
+            spec.limit_price,
+            spec.trigger_price,
+            spec.disclosed,
+            spec.protected,
+        )
         for tag, spec in dict(specs).items()
     ]
     if rows:
-        await transaction.execute(_RESPEC, *columns(rows, 6))
+        await transaction.execute(_RESPEC, *columns(rows, 7))
+
+
+async def read_open_rows(
+    source: Database | Transaction, keys: Iterable[LedgerKey]
+) -> Mapping[LedgerKey, Sequence[OpenRow]]:
+    wanted = list(keys)
+    found: dict[LedgerKey, list[OpenRow]] = {key: [] for key in wanted}
+    if not wanted:
+        return found
+    pairs = [(subscription, *key_columns(key)) for subscription, key in wanted]
+    for row in await source.fetch(_OPEN_ROWS, *columns(pairs, 3)):
+        order = order_of(row)
+        found[SubscriptionId(row["subscription_id"]), order.spec.key].append(
+            OpenRow(order, _command_beside(row, order))
+        )
+    return found
 
 
 class PostgresCopyCommands:
@@ -113,17 +137,7 @@ class PostgresCopyCommands:
         return CommandsRecorded(moved, stale)
 
     async def open_rows(self, keys: Iterable[LedgerKey]) -> Mapping[LedgerKey, Sequence[OpenRow]]:
-        wanted = list(keys)
-        found: dict[LedgerKey, list[OpenRow]] = {key: [] for key in wanted}
-        if not wanted:
-            return found
-        pairs = [(subscription, *key_columns(key)) for subscription, key in wanted]
-        for row in await self._database.fetch(_OPEN_ROWS, *columns(pairs, 3)):
-            order = order_of(row)
-            found[SubscriptionId(row["subscription_id"]), order.spec.key].append(
-                OpenRow(order, _command_beside(row, order))
-            )
-        return found
+        return await read_open_rows(self._database, keys)
 
 
 def _columns_of(command: CopyCommand) -> tuple[Any, ...]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from paceline.adapters.postgres.copy_commands import write_command_results, write_specs
+from paceline.adapters.postgres.copy_commands import read_open_rows, write_command_results, write_specs
 from paceline.adapters.postgres.copy_orders import CONSUMER, write_fills, write_moves, write_results
-from paceline.adapters.postgres.copy_rows import copy_row_of, key_columns
-from paceline.adapters.postgres.database import Database, Transaction, columns
+from paceline.adapters.postgres.copy_rows import copy_row_of
+from paceline.adapters.postgres.database import Database, Transaction
 from paceline.adapters.postgres.fencing import stale_partitions
 from paceline.adapters.postgres.ledgers import append_lines, lock_ledgers
 from paceline.adapters.postgres.offsets import move_offsets, offsets_of
@@ -19,7 +19,6 @@ from paceline.ports.plans import LedgerKey
 from paceline.ports.settlement import Decide, Settled, Standing
 
 _LOCK = sql("copy_order_lock_by_tags")
-_OPEN = sql("copy_order_open_of_keys")
 
 
 class PostgresSettlement:
@@ -59,14 +58,13 @@ async def _standing(transaction: Transaction, tags: Sequence[Tag]) -> Standing:
     rows = [copy_row_of(row).order for row in await transaction.fetch(_LOCK, tags)]
     keys = sorted({key for order in rows if (key := _ledger_key(order))}, key=str)
     ledgers = await lock_ledgers(transaction, keys) if keys else {}
-    pairs = [(subscription, *key_columns(key)) for subscription, key in keys]
-    open_rows: dict[LedgerKey, list[CopyOrder]] = {key: [] for key in keys}
-    for row in await transaction.fetch(_OPEN, *columns(pairs, 3)) if pairs else ():
-        order = copy_row_of(row).order
-        key = _ledger_key(order)
-        if key in open_rows:
-            open_rows[key].append(order)
-    return Standing({order.tag: order for order in rows}, open_rows, ledgers)
+    open_rows = await read_open_rows(transaction, keys)
+    return Standing(
+        orders={order.tag: order for order in rows},
+        open={key: [row.order for row in mine] for key, mine in open_rows.items()},
+        ledgers=ledgers,
+        commands={row.order.tag: row.command for mine in open_rows.values() for row in mine if row.command},
+    )
 
 
 async def _correct(transaction: Transaction, corrections: Sequence[Correction]) -> tuple[CopyOrder, ...]:

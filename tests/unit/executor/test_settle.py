@@ -5,18 +5,43 @@ from decimal import Decimal
 
 import pytest
 
-from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
-from paceline.domain.copying.fold import GivenUp, Placed, SurelyAbsent, Told, Withdrawn
+from paceline.domain.copy_order import (
+    CommandKind,
+    CommandStatus,
+    CopyCommand,
+    CopyOrder,
+    CopyStatus,
+    Intent,
+)
+from paceline.domain.copying.build import Origin
+from paceline.domain.copying.changes import cancelled
+from paceline.domain.copying.fold import GivenUp, Placed, Resized, SurelyAbsent, Told, Withdrawn
 from paceline.domain.copying.plan import plan
+from paceline.domain.copying.view import Copier
 from paceline.domain.errors import BrokerOutcomeUnknown, BrokerRejected
 from paceline.domain.ids import AccountId, BrokerOrderId, EventIdentity, InstrumentId, Offset, Tag
 from paceline.domain.ledger import EntryKind, Ledger
-from paceline.domain.order import BrokerStatus
+from paceline.domain.order import BrokerStatus, OrderReport, Side
 from paceline.domain.partitioning import partition_of
+from paceline.domain.subscription import CopyMode
+from paceline.ports.copy_commands import CommandResult
 from paceline.ports.plans import LedgerKey
 from paceline.ports.settlement import Decided, Standing
 from services.executor.settle import News, Settling, slippage
-from tests.unit.domain.given import FOLLOWER, KEY, NOW, SBIN, SHARE, copier, d, event, fill, leader, market
+from tests.unit.domain.given import (
+    FOLLOWER,
+    KEY,
+    NOW,
+    SBIN,
+    SHARE,
+    copier,
+    d,
+    event,
+    fill,
+    leader,
+    market,
+    subscription,
+)
 from tests.unit.domain.given import report as a_report
 
 ENTRY = plan(event(fill(10)), leader(), [copier()], market()).decisions[0]
@@ -185,3 +210,93 @@ def test_an_order_of_nobodys_subscription_has_no_ledger() -> None:
 
 def test_no_slippage_is_told_without_both_prices() -> None:
     assert slippage(replace(ORDER, leader_price=Decimal(0)), d(100), d(1), d(1)) == (None, None)
+
+
+MIRROR = replace(subscription(), mode=CopyMode.ON_ORDER)
+
+
+def mirrored(side: Side = Side.BUY) -> CopyOrder:
+    """A copy of an order that the leader has working, taken by the broker."""
+    placed = event(a_report(order="7", side=side, quantity=10), offset=1)
+    held = Ledger(ideal=d(10), entry_planned=d(10), entry_filled=d(10)) if side is Side.SELL else Ledger()
+    planned = plan(placed, leader(10 if side is Side.SELL else 0), [Copier(MIRROR, held)], market())
+    return replace(planned.decisions[0].orders[0], status=CopyStatus.WORKING)
+
+
+def changing(order: CopyOrder, kind: CommandKind, quantity: int = 0) -> CopyCommand:
+    made = cancelled(ORIGIN, order)
+    spec = replace(order.spec, quantity=d(quantity)) if quantity else None
+    return replace(made, kind=kind, spec=spec)
+
+
+ORIGIN = Origin(
+    ORDER.cause, ORDER.decision_id, ORDER.subscription_id, FOLLOWER, KEY, d(100), NOW, NOW, NOW, ""
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param([], {"FILLED": 4, "FORGONE": -10}, id="nothing else is coming"),
+        pytest.param([(CommandKind.MODIFY, 20)], {"FILLED": 4}, id="a change on its way adds the rest"),
+    ],
+)
+def test_what_a_change_on_its_way_will_add_is_not_forgone(
+    change: list[tuple[CommandKind, int]], expected: dict[str, int]
+) -> None:
+    """The leader has filled twenty already: ten stand at the broker, and ten more are on their way."""
+    order = mirrored()
+    ledger = Ledger(ideal=d(20), entry_planned=d(10))
+    commands = [changing(order, kind, quantity) for kind, quantity in change]
+    on = replace(standing(order, ledger), commands={each.tag: each for each in commands})
+    told = replace(news(trade(4), offset=5), tag=order.tag)
+    decided, _ = settle(told, on=on)
+    assert {kind.value: quantity for kind, quantity in lines(decided).items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        pytest.param(Resized, CommandStatus.DONE, id="by the answer"),
+        pytest.param(OrderReport, None, id="by the socket, before the answer"),
+    ],
+)
+def test_a_change_that_is_carried_out_adds_nothing_more(told: type, status: CommandStatus | None) -> None:
+    """Of thirty that are wanted twenty stand once it is carried out; the rest has nobody to bring it."""
+    order = mirrored()
+    command = changing(order, CommandKind.MODIFY, 20)
+    assert command.spec is not None
+    on = replace(standing(order, Ledger(ideal=d(30), entry_planned=d(10))), commands={order.tag: command})
+    said = a_report(order="b1", quantity=20, account=FOLLOWER, tag=order.tag)
+    body: Told = Resized(command.spec, command.command_id) if told is Resized else said
+    one = replace(news(body, offset=0 if status else 5), tag=order.tag)
+    if status:
+        one = replace(one, change=CommandResult(command.command_id, HOME, status))
+    decided, settling = settle(one, on=on)
+    assert lines(decided) == {EntryKind.PLANNED: 10, EntryKind.FORGONE: -10}
+    assert settling.orders[order.tag].spec.quantity == 20
+
+
+def test_what_a_cancelled_exit_will_not_sell_is_sold_by_what_fills_beside_it() -> None:
+    """Ten are held and wanted no more; an exit for them rests, and is being cancelled."""
+    leaving, entry = mirrored(Side.SELL), replace(ORDER, status=CopyStatus.WORKING)
+    ledger = replace(PLANNED, ideal=d(0), entry_planned=d(20), entry_filled=d(10), exit_planned=d(-10))
+    on = Standing(
+        {entry.tag: entry},
+        {LEDGER_KEY: [entry, leaving]},
+        {LEDGER_KEY: ledger},
+        commands={leaving.tag: changing(leaving, CommandKind.CANCEL)},
+    )
+    decided, _ = settle(news(trade(10), offset=5), on=on)
+    (correction,) = decided.corrections
+    assert [(order.intent, order.spec.quantity) for order in correction.orders] == [(Intent.EXIT, d(20))]
+
+
+def test_what_a_mirrored_exit_sold_ahead_of_its_leader_leaves_nothing_unwanted() -> None:
+    exit_ = mirrored(Side.SELL)
+    ledger = Ledger(ideal=d(4), entry_planned=d(10), entry_filled=d(10), exit_planned=d(-2))
+    small = replace(exit_, spec=replace(exit_.spec, quantity=d(2)))
+    sold = replace(news(trade(-1), offset=5), tag=small.tag)
+    decided, _ = settle(sold, on=standing(small, ledger))
+    (correction,) = decided.corrections
+    assert [order.spec.quantity for order in correction.orders] == [d(4)]
