@@ -33,17 +33,32 @@ class Benchmark:
     takes: Sequence[Option]
     module: str
 
-    def run(self, given: Mapping[str, Any]) -> Result:
-        """Loaded only now: a name that is refused costs no numpy."""
+    def run(self, asked: Mapping[str, Any]) -> Result:
+        """With its own defaults for what was not asked. Loaded only now: a refused name costs no numpy."""
         measure = import_module(f"benchmarks.{self.module}").run
-        result: Result = measure(**{option.name: given[option.name] for option in (*self.takes, SEED)})
+        given = {
+            option.parameter: option.default if asked[option.name] is None else asked[option.name]
+            for option in (*self.takes, SEED)
+        }
+        result: Result = measure(**given)
         return result
 
 
 BENCHMARKS = {
     "fanout": Benchmark(
-        "a leader's fill to the last of his followers' orders", (options.FOLLOWERS, ROUNDS), "fanout"
+        "a leader's fill to the last of his followers' orders",
+        (options.FOLLOWERS, options.DELAYS, ROUNDS),
+        "fanout",
     ),
+    "first-order": Benchmark(
+        "a leader's fill to the first of his followers' orders", (options.CROWDS, ROUNDS), "first_order"
+    ),
+    "sustained": Benchmark(
+        "copies a second of many leaders at once",
+        (options.LEADERS, options.FOLLOWERS_EACH, options.STEADY),
+        "sustained",
+    ),
+    "growth": Benchmark("the time of a fan-out by followers", (options.GROWING, ROUNDS), "growth"),
     "feed": Benchmark(
         "one feed process: sessions live, events a second, recovery, memory",
         (options.SESSIONS, options.LOAD),
@@ -82,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _asked(arguments: Sequence[str] | None) -> tuple[list[str], dict[str, Any], str | None]:
-    """Names, the value of every option, and where the JSON goes; what makes no sense ends the program."""
+    """Names, the options as asked, and where the JSON goes; what makes no sense ends the program."""
     parser = _parser()
-    asked = vars(parser.parse_args(arguments))
+    asked = {flag.replace("_", "-"): value for flag, value in vars(parser.parse_args(arguments)).items()}
     names = list(dict.fromkeys(asked.pop("names"))) or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
@@ -92,13 +107,7 @@ def _asked(arguments: Sequence[str] | None) -> tuple[list[str], dict[str, Any], 
     taken = {option.name for name in names for option in BENCHMARKS[name].takes} | {SEED.name}
     if stray := [name for name, value in asked.items() if value is not None and name not in taken]:
         parser.error(f"--{stray[0]} is no option of {', '.join(names)}")
-    given = {option.name: asked[option.name] for option in _all_options()}
-    defaults = {option.name: option.default for option in _all_options()}
-    return (
-        names,
-        {name: defaults[name] if value is None else value for name, value in given.items()},
-        json_file,
-    )
+    return names, asked, json_file
 
 
 def _all_options() -> list[Option]:
@@ -119,14 +128,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="as above")
     for option in _all_options():
-        who = [name for name, each in BENCHMARKS.items() if option in each.takes] or ["all"]
-        shown = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else option.default
-        words = f"{option.about} ({', '.join(who)}; {shown})"
+        words = f"{option.about} ({_who_takes(option)})"
         parser.add_argument(option.flag, type=option.read, metavar="N", help=words)
     parser.add_argument(
         "--json", metavar="FILE", help="write the results there; - is standard output, and nothing else is"
     )
     return parser
+
+
+def _who_takes(option: Option) -> str:
+    """Names and defaults."""
+    by_default: dict[str, list[str]] = {}
+    for name, each in BENCHMARKS.items():
+        for one in each.takes:
+            if one.name == option.name:
+                by_default.setdefault(_listed(one.default), []).append(name)
+    by_default = by_default or {_listed(option.default): ["all"]}
+    return "; ".join(f"{', '.join(names)}: {default}" for default, names in by_default.items())
+
+
+def _listed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _table(results: Sequence[Result]) -> Table:

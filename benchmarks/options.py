@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -16,6 +16,10 @@ class Option:
     @property
     def name(self) -> str:
         return self.flag.removeprefix("--")
+
+    @property
+    def parameter(self) -> str:
+        return self.name.replace("-", "_")
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
@@ -54,11 +58,17 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
-FOLLOWERS = Option("--followers", 200, "who copy the leader", whole(1, 5_000))
+FOLLOWERS = Option("--followers", 1_000, "who copy the leader", whole(1, 5_000))
+DELAYS = Option("--delays", (0, 50), "in ms, of the broker, with commas", wholes(0, 10_000))
+CROWDS = Option("--crowds", (1, 1_000), "followers of each measurement, with commas", wholes(1, 5_000))
+GROWING = replace(CROWDS, default=(10, 100, 1_000, 5_000))
+LEADERS = Option("--leaders", 50, "who trade at once", whole(1, 1_000))
+FOLLOWERS_EACH = Option("--followers-each", 20, "of every leader", whole(1, 1_000))
 SUBSCRIPTIONS = Option("--subscriptions", 1_000, "that one event is decided for", whole(1, 100_000))
 ACCOUNTS = Option("--accounts", (10_000, 100_000), "of each pass, with commas", wholes(1, 1_000_000))
 POSITIONS = Option("--positions", 10, "of each account", whole(1, 1_000))
 SESSIONS = Option("--sessions", 1_000, "live in one feed process", whole(1, 5_000))
 LOAD = Option("--seconds", 8.0, "of load", seconds(0.1, 600))
+STEADY = replace(LOAD, default=60.0)
 ROUNDS = Option("--rounds", 9, "how often it is measured", whole(1, 10_000))
 SEED = Option("--seed", 7, "of everything that is drawn", whole(0, 2**31))

@@ -12,6 +12,7 @@ from paceline.cli.keys import encryption_key
 from paceline.cli.migrating import MigrationError, move
 from paceline.cli.ports import Ports
 from paceline.cli.processes import SERVICES, Process, Processes, StackError, start_simulator
+from paceline.embedded.certificate import Certificate
 from paceline.embedded.leash import end
 from paceline.embedded.nest import DirectoryInUseError
 from paceline.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -49,6 +50,8 @@ class StackOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, int] = field(default_factory=dict)
     """Services with their replicas, where not all are wanted."""
+    broker_tls: Certificate | None = None
+    """With it the simulated broker speaks TLS, and the services trust it."""
 
     def replicas_of(self, service: str) -> int:
         return self.only.get(service, 0) if self.only else self.replicas
@@ -172,6 +175,8 @@ class Stack:
         own, control = self._options.ports.of_broker()
         seed = str(self._options.seed)
         arguments = ["--port", str(own), "--control-port", str(control), "--seed", seed]
+        if tls := self._options.broker_tls:
+            arguments += ["--tls-cert", str(tls.chain), "--tls-key", str(tls.key)]
         child, urls = start_simulator(self._environ, self._log("simulator"), arguments)
         self._stops.append(lambda: _end(child))
         self.control_url = urls["control_url"]
@@ -183,6 +188,8 @@ class Stack:
             ours["PACELINE_ENCRYPTION_KEY"] = encryption_key(self._options.data)
         if self.control_url:
             ours["PACELINE_MARKET_HOURS"] = "always-open"  # as the simulated exchange is
+            if tls := self._options.broker_tls:
+                ours["PACELINE_FYERS_CA_FILE"] = str(tls.chain)
         return {
             **ours,
             **self._environ,

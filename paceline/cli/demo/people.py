@@ -27,6 +27,7 @@ _APP = "DEMO-100"
 _REDIRECT = "http://127.0.0.1/back"
 _AT_ONCE = 24
 _LIVE_S = 60.0
+_LIVE_EACH_S = 0.1
 _PAGE = 1_000
 _SEGMENTS = (common_pb2.SEGMENT_CAPITAL_MARKET, common_pb2.SEGMENT_EQUITY_DERIVATIVES)
 
@@ -56,7 +57,7 @@ class Registrar:
         done()
 
         async def enrol_one(number: int) -> None:
-            await self._follower(number, followers[number], habits[number], app_id, leader_id)
+            await self._follower(followers[number], habits[number], app_id, leader_id)
             done()
 
         await together(enrol_one(number) for number in range(len(habits)))
@@ -76,7 +77,7 @@ class Registrar:
         """The same for so many accounts, whoever they are."""
         waiting: list[str] = []
         try:
-            async with asyncio.timeout(_LIVE_S):
+            async with asyncio.timeout(_LIVE_S + wanted * _LIVE_EACH_S):
                 while True:
                     sessions = await self.list_sessions()
                     waiting = [
@@ -137,15 +138,13 @@ class Registrar:
             )
         )
 
-    async def _follower(
-        self, number: int, at_broker: dict[str, Any], habit: Habit, app_id: str, leader_id: str
-    ) -> None:
+    async def _follower(self, at_broker: dict[str, Any], habit: Habit, app_id: str, leader_id: str) -> None:
         account_id = await self.open_account(
             at_broker["client_id"], app_id, common_pb2.ACCOUNT_TYPE_COPY_FOLLOWER, at_broker["access_token"]
         )
         made = await self._subscriptions.CreateSubscription(
             subscription_pb2.CreateSubscriptionRequest(
-                request_id=f"demo-subscription-{number}",
+                request_id=f"demo-subscription-{account_id}",
                 subscription=_subscription(leader_id, account_id, habit),
             )
         )

@@ -5,19 +5,15 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
 from paceline.domain.copy_order import OrderSpec
 from paceline.domain.errors import BrokerNeverSent
 from paceline.domain.ids import Tag
+from paceline.embedded.certificate import Certificate, self_signed
 from paceline.ports.broker import Credentials
 from tests.fakes.clock import FakeClock
 from tests.unit.brokers.stand_in import PLACED, Reader, Script, StandIn, Writer, http, standing_in
@@ -26,37 +22,14 @@ TAG = Tag("cp1")
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Certificate and key of `localhost`, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return certificate_file, key_file
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @contextlib.asynccontextmanager
-async def tls_broker(certificate: tuple[Path, Path]) -> AsyncIterator[tuple[int, list[bytes]]]:
+async def tls_broker(certificate: Certificate) -> AsyncIterator[tuple[int, list[bytes]]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(certificate.chain, certificate.key)
     stand_in = StandIn()
 
     async def serve(reader: Reader, writer: Writer) -> None:
@@ -103,16 +76,16 @@ def tunnelling(stand_in: StandIn) -> Script:
 
 
 async def test_an_authority_of_ones_own_is_trusted(
-    certificate: tuple[Path, Path], credentials: Credentials, spec: OrderSpec
+    certificate: Certificate, credentials: Credentials, spec: OrderSpec
 ) -> None:
-    async with tls_broker(certificate) as (port, requests), broker_at(port, certificate[0]) as broker:
+    async with tls_broker(certificate) as (port, requests), broker_at(port, certificate.chain) as broker:
         assert await broker.warm({"": 3}) == 3
         assert await broker.place(credentials, spec, TAG) == "808058117761"
         assert len(requests) == 1
 
 
 async def test_a_certificate_nobody_vouches_for_gets_no_order(
-    certificate: tuple[Path, Path], credentials: Credentials, spec: OrderSpec
+    certificate: Certificate, credentials: Credentials, spec: OrderSpec
 ) -> None:
     async with tls_broker(certificate) as (port, requests), broker_at(port, None) as broker:
         with pytest.raises(BrokerNeverSent):
@@ -121,12 +94,12 @@ async def test_a_certificate_nobody_vouches_for_gets_no_order(
 
 
 async def test_a_proxy_tunnels_and_is_told_its_password_once(
-    certificate: tuple[Path, Path], credentials: Credentials, spec: OrderSpec
+    certificate: Certificate, credentials: Credentials, spec: OrderSpec
 ) -> None:
     async with (
         standing_in(tunnelling) as proxy,
         tls_broker(certificate) as (port, requests),
-        broker_at(port, certificate[0]) as broker,
+        broker_at(port, certificate.chain) as broker,
     ):
         egress = f"http://user:word@127.0.0.1:{proxy.port}"
         through = replace(credentials, egress=egress)
@@ -140,7 +113,7 @@ async def test_a_proxy_tunnels_and_is_told_its_password_once(
 
 
 async def test_a_proxy_that_refuses_never_sent_it(
-    certificate: tuple[Path, Path], credentials: Credentials, spec: OrderSpec
+    certificate: Certificate, credentials: Credentials, spec: OrderSpec
 ) -> None:
     def refusing(stand_in: StandIn) -> Script:
         async def play(reader: Reader, writer: Writer) -> None:
@@ -152,7 +125,7 @@ async def test_a_proxy_that_refuses_never_sent_it(
     async with (
         standing_in(refusing) as proxy,
         tls_broker(certificate) as (port, requests),
-        broker_at(port, certificate[0]) as broker,
+        broker_at(port, certificate.chain) as broker,
     ):
         with pytest.raises(BrokerNeverSent):
             await broker.place(replace(credentials, egress=proxy.url), spec, TAG)

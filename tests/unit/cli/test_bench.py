@@ -12,7 +12,7 @@ from benchmarks.load import Trades
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nonsense"], "there is no benchmark nonsense; there are fanout, feed, plan"),
+        (["nonsense"], "there is no benchmark nonsense; there are fanout, first-order"),
         (["feed", "--sessions", "0"], "--sessions: must be a whole number from 1 to 5,000, and not '0'"),
         (
             ["feed", "--sessions", "many"],
