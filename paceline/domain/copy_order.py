@@ -99,6 +99,8 @@ class OrderSpec:
     validity: Validity = Validity.DAY
     disclosed: Decimal = Decimal(0)
     offline: bool = False
+    protected: bool = False
+    """A limit that stands for a market order: it follows the price. Others stay where they were put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class CopyOrder:
     traceparent: str = ""
     leader_order_id: BrokerOrderId | None = None
     """The leader's order that this mirrors through its life; None where it copies a fill."""
+    ends_as: str = ""
+    """Why it is taken back by our own hand; its end goes by this name, not by the broker's."""
 
     @property
     def rest(self) -> Decimal:

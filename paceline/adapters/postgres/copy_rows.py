@@ -10,7 +10,7 @@ from paceline.domain.order import OrderType, Side, Validity
 from paceline.domain.partitioning import partition_of
 from paceline.ports.copy_orders import CopyRow
 
-ORDER_WIDTH = 31
+ORDER_WIDTH = 32
 
 
 def order_columns(order: CopyOrder) -> tuple[Any, ...]:
@@ -46,6 +46,7 @@ def order_columns(order: CopyOrder) -> tuple[Any, ...]:
         order.status.value,
         order.traceparent,
         order.leader_order_id,
+        spec.protected,
     )
 
 
@@ -74,6 +75,7 @@ def order_of(row: Row) -> CopyOrder:
         average_price=row["average_price"],
         traceparent=row["traceparent"],
         leader_order_id=_broker_order(row["leader_order_id"]),
+        ends_as=row["ends_as"],
     )
 
 
@@ -112,6 +114,7 @@ def _spec_of(row: Row) -> OrderSpec:
         validity=Validity(row["validity"]),
         disclosed=row["disclosed"],
         offline=row["offline"],
+        protected=row["protected"],
     )
 
 

@@ -486,14 +486,14 @@ GROUP BY s.subscription_id
 INSERT INTO copy_orders (copy_order_id, decision_id, cause_kind, cause_identity, subscription_id, account_id,
     partition, instrument_id, product, side, order_type, quantity, limit_price, trigger_price, validity,
     disclosed, offline, intent, lane, leg, slice, step, tag, leader_price, leader_time_ns, seen_ns,
-    planned_ns, expires_ns, status, traceparent, leader_order_id)
+    planned_ns, expires_ns, status, traceparent, leader_order_id, protected)
 SELECT * FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[],
     $6::text::text[], $7::text::smallint[], $8::text::text[], $9::text::text[], $10::text::smallint[],
     $11::text::text[], $12::text::numeric[], $13::text::numeric[], $14::text::numeric[], $15::text::text[],
     $16::text::numeric[], $17::text::boolean[], $18::text::text[], $19::text::smallint[],
     $20::text::integer[], $21::text::integer[], $22::text::integer[], $23::text::text[], $24::text::numeric[],
     $25::text::bigint[], $26::text::bigint[], $27::text::bigint[], $28::text::bigint[], $29::text::text[],
-    $30::text::text[], $31::text::text[])
+    $30::text::text[], $31::text::text[], $32::text::boolean[])
 ON CONFLICT DO NOTHING
 RETURNING tag
 
@@ -536,9 +536,12 @@ RETURNING c.command_id
 -- name: copy_order_respec
 -- What orders look like after changes to them were carried out.
 UPDATE copy_orders c SET order_type = s.order_type, quantity = s.quantity, limit_price = s.limit_price,
-    trigger_price = s.trigger_price, disclosed = s.disclosed, version = c.version + 1, updated_at = now()
-FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[])
-    AS s(tag, order_type, quantity, limit_price, trigger_price, disclosed)
+    trigger_price = s.trigger_price, disclosed = s.disclosed, protected = s.protected,
+    protected_ns = CASE WHEN s.protected AND NOT c.protected
+        THEN (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint ELSE c.protected_ns END,
+    version = c.version + 1, updated_at = now()
+FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::boolean[])
+    AS s(tag, order_type, quantity, limit_price, trigger_price, disclosed, protected)
 WHERE c.tag = s.tag
 
 -- name: open_rows_of_keys

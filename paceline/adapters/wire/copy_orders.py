@@ -32,7 +32,7 @@ def spec_to_wire(spec: OrderSpec, into: copy_order_pb2.OrderSpec | None = None) 
     wire.side = SIDE.wire[spec.side]
     wire.type = ORDER_TYPE.wire[spec.type]
     wire.validity = VALIDITY.wire[spec.validity]
-    wire.offline = spec.offline
+    wire.offline, wire.protected = spec.offline, spec.protected
     wire.quantity.value = text_of(spec.quantity)
     if spec.limit_price:
         wire.limit_price.value = text_of(spec.limit_price)
@@ -54,6 +54,7 @@ def spec_from_wire(wire: copy_order_pb2.OrderSpec) -> OrderSpec:
         validity=VALIDITY.read(wire.validity, "validity"),
         disclosed=decimal_or_zero(wire, "disclosed"),
         offline=wire.offline,
+        protected=wire.protected,
     )
 
 

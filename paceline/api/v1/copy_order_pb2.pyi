@@ -305,6 +305,7 @@ class OrderSpec(_message.Message):
     VALIDITY_FIELD_NUMBER: _builtins.int
     DISCLOSED_FIELD_NUMBER: _builtins.int
     OFFLINE_FIELD_NUMBER: _builtins.int
+    PROTECTED_FIELD_NUMBER: _builtins.int
     side: _common_pb2.Side.ValueType
     """Direction."""
     type: _common_pb2.OrderType.ValueType
@@ -313,6 +314,8 @@ class OrderSpec(_message.Message):
     """How long it shall live."""
     offline: _builtins.bool
     """To be queued by the broker until the market opens."""
+    protected: _builtins.bool
+    """The limit stands for a market order: it follows the price while it rests."""
     @_builtins.property
     def key(self) -> _common_pb2.InstrumentKey:
         """Instrument and product."""
@@ -345,10 +348,11 @@ class OrderSpec(_message.Message):
         validity: _common_pb2.Validity.ValueType = ...,
         disclosed: _common_pb2.Decimal | None = ...,
         offline: _builtins.bool = ...,
+        protected: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosed", b"disclosed", "key", b"key", "limit_price", b"limit_price", "quantity", b"quantity", "trigger_price", b"trigger_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosed", b"disclosed", "key", b"key", "limit_price", b"limit_price", "offline", b"offline", "quantity", b"quantity", "side", b"side", "trigger_price", b"trigger_price", "type", b"type", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosed", b"disclosed", "key", b"key", "limit_price", b"limit_price", "offline", b"offline", "protected", b"protected", "quantity", b"quantity", "side", b"side", "trigger_price", b"trigger_price", "type", b"type", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

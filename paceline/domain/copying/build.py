@@ -37,6 +37,8 @@ class OrderShape:
     offline: bool = False
     mirrors: BrokerOrderId | None = None
     """The leader's order that this stands for through its life."""
+    protected: bool = False
+    """The limit stands for a market order."""
 
     def spec(self, key: InstrumentKey, quantity: Decimal) -> OrderSpec:
         return OrderSpec(
@@ -49,6 +51,7 @@ class OrderShape:
             self.validity,
             min(self.disclosed, quantity) if self.disclosed else ZERO,
             self.offline,
+            self.protected,
         )
 
 
@@ -83,7 +86,7 @@ def shape(
     limit = ZERO
     if type_ is not OrderType.MARKET:
         limit = protected_limit(instrument, side, reference, allowance_bps, protection)
-    return OrderShape(instrument, side, intent, leg, type_, limit)
+    return OrderShape(instrument, side, intent, leg, type_, limit, protected=type_ is OrderType.LIMIT)
 
 
 def build(origin: Origin, looks: OrderShape, quantity: Decimal, expires_ns: int = 0) -> tuple[CopyOrder, ...]:

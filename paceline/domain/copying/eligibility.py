@@ -8,6 +8,7 @@ from decimal import Decimal
 from paceline.domain.calendar import trading_day
 from paceline.domain.copying.decision import Refusal, SkipReason
 from paceline.domain.copying.options import OPTIONS, outside, underlying_of
+from paceline.domain.copying.protect import locked
 from paceline.domain.copying.view import Copier, Lead, Market
 from paceline.domain.instrument import Instrument, Product
 from paceline.domain.money import BPS, ZERO
@@ -91,18 +92,8 @@ def _untradable(copier: Copier, instrument: Instrument, market: Market, side: Si
         return SkipReason.BANNED_FOR_ENTRIES
     if not copier.market_open:
         return SkipReason.MARKET_CLOSED
-    if _locked(instrument, market.last_prices.get(instrument.instrument_id), side):
-        return SkipReason.CIRCUIT_LOCKED
-    return None
-
-
-def _locked(instrument: Instrument, last: Decimal | None, side: Side) -> bool:
-    """At the end of its band nobody is on the other side."""
-    if last is None:
-        return False
-    if side is Side.BUY:
-        return instrument.upper_band is not None and last >= instrument.upper_band
-    return instrument.lower_band is not None and last <= instrument.lower_band
+    last = market.last_prices.get(instrument.instrument_id)
+    return SkipReason.CIRCUIT_LOCKED if last is not None and locked(instrument, last, side) else None
 
 
 def _late_or_far(lead: Lead, filters: Filters, market: Market) -> SkipReason | None:

@@ -159,7 +159,8 @@ def _advanced(order: CopyOrder, report: OrderReport, book: _Book) -> Folded:
         return Folded(order, (), book.ledger)
     if observation is Observation.FILLED:
         filled = max(filled, report.quantity)
-    return _ended(order, observation, filled, book, report.message or observation)
+    ours = order.ends_as if observation is Observation.CANCELLED else ""
+    return _ended(order, observation, filled, book, ours or report.message or observation)
 
 
 def _ended(order: CopyOrder, observation: Observation, filled: Decimal, book: _Book, reason: str) -> Folded:

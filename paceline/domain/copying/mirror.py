@@ -34,12 +34,13 @@ def mirrored(
     quantity: Decimal,
 ) -> OrderShape:
     """An order of the same kind. What the exchange fills only with protection gets a protected limit."""
-    type_, limit = report.type, report.limit_price
+    type_, limit, protected = report.type, report.limit_price, False
     reference = price_of(report) or last
     bare = instrument.exchange is Exchange.CRYPTO or reference is None
     if type_ in (OrderType.MARKET, OrderType.STOP) and not bare and reference is not None:
         type_ = OrderType.LIMIT if type_ is OrderType.MARKET else OrderType.STOP_LIMIT
         limit = _protected(instrument, report.side, reference, subscription)
+        protected = type_ is OrderType.LIMIT
     return OrderShape(
         instrument,
         report.side,
@@ -52,6 +53,7 @@ def mirrored(
         _disclosed(report, instrument, quantity),
         report.offline,
         report.order_id,
+        protected,
     )
 
 
@@ -66,7 +68,7 @@ def chasing(
 ) -> OrderShape:
     """To be filled now, within the allowance: what a leader's ended order leaves to do."""
     limit = _protected(instrument, side, reference, subscription)
-    return OrderShape(instrument, side, intent, leg, OrderType.LIMIT, limit, mirrors=mirrors)
+    return OrderShape(instrument, side, intent, leg, OrderType.LIMIT, limit, mirrors=mirrors, protected=True)
 
 
 def pledges(

@@ -46,3 +46,10 @@ def order_type(instrument: Instrument, style: ExecutionStyle) -> OrderType:
     if style is ExecutionStyle.MARKET and instrument.exchange is Exchange.CRYPTO:
         return OrderType.MARKET
     return OrderType.LIMIT
+
+
+def locked(instrument: Instrument, last: Decimal, side: Side) -> bool:
+    """At the end of its band nobody is on the other side."""
+    if side is Side.BUY:
+        return instrument.upper_band is not None and last >= instrument.upper_band
+    return instrument.lower_band is not None and last <= instrument.lower_band

@@ -1,0 +1,179 @@
+"""What becomes of a protected limit that rests: a table of cases, and laws over random prices."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
+from paceline.domain.copying.chase import (
+    Chase,
+    Chased,
+    ChasePolicy,
+    ChaseReason,
+    GiveUp,
+    LastPrice,
+    Modify,
+    Replace,
+    Wait,
+    chase,
+)
+from paceline.domain.copying.protect import protected_limit
+from paceline.domain.instrument import Instrument
+from paceline.domain.order import OrderType, Side
+from paceline.domain.subscription import Protection, ProtectionKind
+from tests.unit.domain.given import NOW, SHARE, d, instrument
+from tests.unit.executor.given import an_exit, order
+
+MS = 1_000_000
+POLICY = ChasePolicy()
+BAND = instrument(band=(90, 110))
+TICKS = Protection(ProtectionKind.TICKS, 4)
+
+
+def at_rest(an_order: CopyOrder, limit: str, of: Instrument = SHARE, **options: object) -> Chased:
+    """Since just so long that it may be moved; he traded at 100, and 1 % is allowed."""
+    spec = replace(an_order.spec, limit_price=d(limit), protected=True)
+    working = replace(an_order, spec=spec, status=CopyStatus.WORKING)
+    began_ns = NOW - POLICY.rest_ms * MS
+    return replace(
+        Chased(working, of, began_ns, began_ns, allowance_bps=d(100), protection=TICKS),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def bought(limit: str = "100.20", **options: object) -> Chased:
+    return at_rest(order(), limit, **options)  # type: ignore[arg-type]
+
+
+def sold(limit: str = "99", **options: object) -> Chased:
+    return at_rest(an_exit(), limit, **options)  # type: ignore[arg-type]
+
+
+def seen(last: str, *, age_ms: int = 0, stale: bool = False) -> LastPrice:
+    return LastPrice(d(last), NOW - age_ms * MS, stale)
+
+
+LONG_AGO = {"began_ns": NOW - POLICY.entry_max_ms * MS}
+TABLE = [
+    pytest.param(bought(), seen("100.40"), Modify(d("100.60")), id="an entry follows by its ticks"),
+    pytest.param(bought(), seen("100.95"), Modify(d("101")), id="but no further than its allowance"),
+    pytest.param(bought(), seen("103"), Modify(d("101")), id="also where the price is beyond it"),
+    pytest.param(bought("101"), seen("103"), Wait(ChaseReason.OUT_OF_ALLOWANCE), id="there it waits"),
+    pytest.param(bought("101"), seen("100"), Wait(ChaseReason.FILLS_BY_ITSELF), id="nearer is never needed"),
+    pytest.param(
+        bought("101.50"), seen("103"), Wait(ChaseReason.OUT_OF_ALLOWANCE), id="a wider limit may stand"
+    ),
+    pytest.param(
+        bought(steps=5, touched_ns=0), seen("100.40"), GiveUp(ChaseReason.STEPS_USED_UP), id="so many steps"
+    ),
+    pytest.param(bought(**LONG_AGO), seen("100.40"), GiveUp(ChaseReason.TIME_USED_UP), id="and so long"),
+    pytest.param(
+        bought("101", **LONG_AGO),
+        seen("103"),
+        GiveUp(ChaseReason.OUT_OF_ALLOWANCE),
+        id="by what it waited for",
+    ),
+    pytest.param(
+        bought(**LONG_AGO), None, GiveUp(ChaseReason.PRICE_STALE), id="time goes on without a price"
+    ),
+    pytest.param(bought(), None, Wait(ChaseReason.PRICE_STALE), id="no price"),
+    pytest.param(bought(), seen("100.40", stale=True), Wait(ChaseReason.PRICE_STALE), id="a stale price"),
+    pytest.param(bought(), seen("100.40", age_ms=5001), Wait(ChaseReason.PRICE_STALE), id="an old price"),
+    pytest.param(sold(), seen("95", stale=True), Wait(ChaseReason.PRICE_STALE), id="stale, for exits too"),
+    pytest.param(sold(touched_ns=NOW), seen("95"), Wait(ChaseReason.RESTING), id="it rests first"),
+    pytest.param(
+        sold(steps=2, touched_ns=NOW - 7999 * MS),
+        seen("95"),
+        Wait(ChaseReason.RESTING),
+        id="longer each time",
+    ),
+    pytest.param(sold(), seen("95"), Modify(d("94.05")), id="an exit follows without allowance"),
+    pytest.param(sold(), seen("100"), Modify(d("98")), id="and reaches further where nobody takes it"),
+    pytest.param(sold("90"), seen("100"), Wait(ChaseReason.OUT_OF_REACH), id="but not without end"),
+    pytest.param(sold("0.50"), seen("0.50"), Modify(d("0.45")), id="at least a tick"),
+    pytest.param(sold("0.05"), seen("0.05"), Wait(ChaseReason.OUT_OF_REACH), id="never to nothing"),
+    pytest.param(sold(steps=900, touched_ns=0, began_ns=0), seen("95"), Modify(d("94.05")), id="for ever"),
+    pytest.param(sold(of=BAND), seen("90.50"), Modify(d("90")), id="the band clamps"),
+    pytest.param(sold(of=BAND), seen("90"), Wait(ChaseReason.CIRCUIT_LOCKED), id="nobody buys at its end"),
+    pytest.param(
+        bought(of=BAND, **LONG_AGO), seen("110"), GiveUp(ChaseReason.CIRCUIT_LOCKED), id="locked, and over"
+    ),
+]
+
+
+@pytest.mark.parametrize(("chased", "price", "expected"), TABLE)
+def test_what_is_done_next(chased: Chased, price: LastPrice | None, expected: Chase) -> None:
+    assert chase(chased, price, NOW, POLICY) == expected
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"protected": False}, id="the leader's own limit"),
+        pytest.param({"type": OrderType.STOP_LIMIT}, id="a stop"),
+    ],
+)
+def test_only_protected_limits_are_chased(spec: dict[str, object]) -> None:
+    chased = sold()
+    standing = replace(chased.order, spec=replace(chased.order.spec, **spec))  # type: ignore[arg-type]
+    assert chase(replace(chased, order=standing), seen("95"), NOW, POLICY) == Wait(ChaseReason.NOT_CHASED)
+
+
+def test_what_has_ended_is_left_alone() -> None:
+    ended = replace(sold(), order=replace(sold().order, status=CopyStatus.FILLED))
+    assert chase(ended, seen("95"), NOW, POLICY) == Wait(ChaseReason.NOT_CHASED)
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_what_its_broker_changes_no_more_is_replaced(most: int) -> None:
+    policy = replace(POLICY, modifications_max=most)
+    assert chase(sold(modifications=most), seen("95"), NOW, policy) == Replace(d("94.05"))
+
+
+prices = st.lists(st.integers(1_800, 2_200).map(lambda ticks: ticks * SHARE.tick), min_size=1, max_size=40)
+
+
+def walk(chased: Chased, path: list[Decimal]) -> tuple[list[Decimal], Chase]:
+    """The limits it had, one look after the other, until it is given up."""
+    now_ns, limits = chased.touched_ns, [chased.order.spec.limit_price]
+    following: Chase = Wait(ChaseReason.RESTING)
+    for last in path:
+        now_ns += POLICY.rest_ns(chased.steps)
+        following = chase(chased, LastPrice(last, now_ns), now_ns, POLICY)
+        if isinstance(following, GiveUp):
+            return limits, following
+        if isinstance(following, Modify):
+            limits.append(following.price)
+            spec = replace(chased.order.spec, limit_price=following.price)
+            moved = replace(chased.order, spec=spec)
+            chased = replace(chased, order=moved, steps=chased.steps + 1, touched_ns=now_ns)
+    return limits, following
+
+
+@given(prices, st.sampled_from(list(Side)), st.sampled_from(list(ProtectionKind)))
+def test_an_entry_makes_few_steps_one_way_and_never_leaves_its_allowance(
+    path: list[Decimal], side: Side, kind: ProtectionKind
+) -> None:
+    protection = Protection(kind, 4 if kind is ProtectionKind.TICKS else 0)
+    first = protected_limit(BAND, side, d(100), d(100), protection)
+    entry = at_rest(order(side=side), str(first), of=BAND, protection=protection)
+    limits, following = walk(entry, path)
+    assert limits == sorted(limits, reverse=side is Side.SELL)
+    assert len(set(limits)) == len(limits) <= POLICY.entry_steps_max + 1
+    bound = max(first * side, protected_limit(BAND, side, d(100), d(100)) * side)
+    assert all(limit * side <= bound and limit % BAND.tick == 0 for limit in limits)
+    assert len(path) < 16 or isinstance(following, GiveUp), "time is over by then"
+
+
+@given(prices, st.sampled_from(list(Side)))
+def test_an_exit_goes_one_way_inside_its_reach_and_is_never_given_up(path: list[Decimal], side: Side) -> None:
+    leaving = at_rest(order(intent=Intent.EXIT, side=side), str(100 + side), of=BAND)
+    limits, following = walk(leaving, path)
+    assert limits == sorted(limits, reverse=side is Side.SELL)
+    assert not isinstance(following, GiveUp | Replace)
+    farthest = max(last * (10 + side) / 10 * side for last in path)
+    assert all(limit * side <= max(farthest, limits[0] * side) for limit in limits)
+    assert all(BAND.lower_band <= limit <= BAND.upper_band for limit in limits)  # type: ignore[operator]
