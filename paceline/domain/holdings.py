@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from paceline.domain.calendar import trading_day
-from paceline.domain.ids import AccountId
+from paceline.domain.ids import AccountId, InstrumentId
 from paceline.domain.instrument import Exchange, InstrumentKey, Product, Segment
 from paceline.domain.money import ZERO
 from paceline.domain.order import Fill
@@ -49,6 +49,14 @@ class Holdings:
         self._settle_ns = settle_ns
         self._lines: dict[InstrumentKey, _Line] = {}
         self._doubts: dict[InstrumentKey, _Doubt] = {}
+        self._held: frozenset[InstrumentId] | None = None
+
+    @property
+    def held(self) -> frozenset[InstrumentId]:
+        """Of which there is any, in whatever product; asked far more often than it changes."""
+        if self._held is None:
+            self._held = frozenset(key.instrument_id for key, line in self._lines.items() if line.quantity)
+        return self._held
 
     def quantity(self, key: InstrumentKey) -> Decimal:
         line = self._lines.get(key)
@@ -66,12 +74,14 @@ class Holdings:
         if day < line.day:
             line.carried += traded
         line.moves += 1
+        self._held = None
 
     def put(self, report: PositionReport, day: date) -> None:
         """Make it what was reported; for delivery the report says all that is held, carried or not."""
         line = self._line(report.key, report.exchange, report.segment, day)
         line.quantity = report.quantity
         line.moves += 1
+        self._held = None
 
     def compare(
         self,

@@ -20,7 +20,7 @@ from paceline.domain.facts import (
     standing_identity,
 )
 from paceline.domain.holdings import Holdings
-from paceline.domain.ids import AccountId, BrokerOrderId, EventIdentity
+from paceline.domain.ids import AccountId, BrokerOrderId, EventIdentity, InstrumentId
 from paceline.domain.instrument import Exchange, InstrumentKey, Segment
 from paceline.domain.money import ZERO
 from paceline.domain.order import Fill, OrderReport
@@ -139,6 +139,7 @@ class Tracker:
         self.baseline_taken = baseline
         self._stood = _names(baseline)
         self._orders: dict[OrderName, _Known] = {}
+        self._working: dict[OrderName, InstrumentId] = {}
         self._holdings = Holdings(account_id, settle_ns)
 
     def restore(self, facts: Iterable[Fact]) -> None:
@@ -237,6 +238,10 @@ class Tracker:
         """Baseline and fills, signed."""
         return self._holdings.quantity(key)
 
+    def at_work(self) -> frozenset[InstrumentId]:
+        """What its working orders are about, and what it holds."""
+        return self._holdings.held.union(self._working.values())
+
     def forget_before(self, day: date) -> None:
         """Drop ended orders of earlier days; nothing will be told of them again."""
         gone = [name for name, known in self._orders.items() if known.day < day and _over(known)]
@@ -262,7 +267,7 @@ class Tracker:
         last = known.report
         if last is None:
             if self._stood_before(report, standing_identity(report)):
-                known.report = report
+                self._put(known, report)
                 return STALE
             return self._news(known, report, telling)
         verdict = judge(last, report, read=telling.read)
@@ -293,7 +298,7 @@ class Tracker:
     def _news(self, known: _Known, report: OrderReport, telling: "_Telling") -> Observation:
         newest = report if known.report is None else merged(known.report, report)
         at_ns = newest.broker_time_ns if known.report is None else known.report.broker_time_ns
-        known.report = told_at(newest, max(at_ns, newest.broker_time_ns))
+        self._put(known, told_at(newest, max(at_ns, newest.broker_time_ns)))
         known.revision += 1
         known.settle(telling.asked_ns if telling.read else None)
         fact = Fact(
@@ -334,7 +339,15 @@ class Tracker:
 
     def _learn_order(self, report: OrderReport, revision: int) -> None:
         known = self._known(report)
-        known.report, known.revision = report, revision
+        known.revision = revision
+        self._put(known, report)
+
+    def _put(self, known: _Known, report: OrderReport) -> None:
+        known.report = report
+        if report.status.terminal:
+            self._working.pop(_name(report), None)
+        else:
+            self._working[_name(report)] = report.key.instrument_id
 
     def _stood_before(self, told: OrderReport | Fill, name: EventIdentity) -> bool:
         """By name where the names were kept, because a broker's clock may be wrong; else by whole seconds,

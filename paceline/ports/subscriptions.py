@@ -48,6 +48,10 @@ class Subscriptions(Protocol):
         """Those not ended."""
         ...
 
+    async def parties(self, accounts: Iterable[AccountId]) -> frozenset[AccountId]:
+        """Those of these accounts that lead or follow by an approved or paused subscription."""
+        ...
+
     async def load(self, leader_partitions: Iterable[Partition]) -> SubscriptionChanges:
         """Those not ended, of all leaders in these partitions, and where to go on from."""
         ...

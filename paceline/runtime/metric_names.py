@@ -142,6 +142,9 @@ MASTER_REFUSED = _gauge(
     "1 while the newest instrument master was refused or could not be read; the last good one stands.",
     "broker",
 )
+PRICES_LEFT_OUT = _gauge(
+    "paceline_feed_prices_left_out", "Instruments that are held or followed and fit into no data socket."
+)
 PRICES_STALE = _gauge(
     "paceline_feed_prices_stale", "Watched instruments whose price is too old while their market is open."
 )

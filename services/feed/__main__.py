@@ -32,6 +32,7 @@ from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.position_facts import PostgresPositionFacts
 from paceline.adapters.postgres.retention import PostgresRetention
 from paceline.adapters.postgres.sessions import PostgresSessions
+from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.postgres.trades import PostgresTrades
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
@@ -68,6 +69,7 @@ from services.feed.bells import Bells
 from services.feed.board import PriceBoard
 from services.feed.clocks import BrokerClocks
 from services.feed.day_end import PositionBooks
+from services.feed.followed import Followed
 from services.feed.housekeeping import Housekeeping, Premises, Records
 from services.feed.hub import Hub
 from services.feed.journaler import Journaler
@@ -148,7 +150,9 @@ class Parts:
         self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
         streams = FyersTickStreams(fyers, egresses, clock, self._spoilt)
-        self.prices = PriceSource(PriceBoard(), streams, self._asks_as, RedisPrices(redis), self.shared)
+        board = PriceBoard(settings.ticks_symbols_max)
+        self.prices = PriceSource(board, streams, self._asks_as, RedisPrices(redis), self.shared)
+        self.followed = Followed(self.roster.all, board, PostgresSubscriptions(database), clock)
         self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
         self.master = MasterKeeper(
             {Broker.FYERS: FyersSymbols(fyers, egresses)},
@@ -316,6 +320,7 @@ def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
     runtime.spawn("mornings", parts.mornings.run())
     runtime.spawn("bells", parts.bells.run())
     runtime.spawn("prices", parts.prices.run())
+    runtime.spawn("followed", parts.followed.run())
     runtime.spawn("price watch", parts.price_watch.judge())
     runtime.spawn("quotes", parts.price_watch.stand_in())
     runtime.spawn("price keeper", parts.prices.save(_SAVE_PRICES_S))

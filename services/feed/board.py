@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, islice
 
 from paceline.domain.ids import InstrumentId
 from paceline.ports.broker import Tick
@@ -26,15 +27,17 @@ class Watcher:
 
 
 class PriceBoard:
-    """The newest tick of each instrument, and who watches."""
+    """The newest tick of each instrument, and who watches; a source carries at most `limit` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self.newest: dict[InstrumentId, Tick] = {}
         self.unsaved: dict[InstrumentId, Tick] = {}
         self.unknown: set[InstrumentId] = set()
         self.demand_changed = asyncio.Event()
         self._watchers: set[Watcher] = set()
         self._demand: Counter[InstrumentId] = Counter()
+        self._followed: dict[InstrumentId, None] = {}
 
     def open(self) -> Watcher:
         watcher = Watcher()
@@ -47,7 +50,7 @@ class PriceBoard:
 
     def change(self, watcher: Watcher, more: Iterable[InstrumentId], less: Iterable[InstrumentId]) -> None:
         """What is new to the watcher comes at once, when it is known."""
-        for instrument in set(more) - watcher.wants:
+        for instrument in [each for each in dict.fromkeys(more) if each not in watcher.wants]:
             watcher.wants.add(instrument)
             self._demand[instrument] += 1
             if instrument in self.newest:
@@ -57,10 +60,27 @@ class PriceBoard:
         for instrument in set(less) & watcher.wants:
             watcher.wants.discard(instrument)
             self._demand[instrument] -= 1
+            if not self._demand[instrument]:
+                del self._demand[instrument]
         self.demand_changed.set()
 
+    def follow(self, instruments: Iterable[InstrumentId]) -> None:
+        """These and no others, besides what watchers want."""
+        followed = dict.fromkeys(instruments)
+        if followed.keys() != self._followed.keys():
+            self._followed = followed
+            self.demand_changed.set()
+
     def wanted(self) -> frozenset[InstrumentId]:
-        return frozenset(each for each, count in self._demand.items() if count > 0)
+        """What watchers want comes first, then what is followed; each as first asked for."""
+        return frozenset(islice(self._asked_for(), self._limit))
+
+    def left_out(self) -> tuple[InstrumentId, ...]:
+        """What does not fit."""
+        return tuple(islice(self._asked_for(), self._limit, None))
+
+    def _asked_for(self) -> Iterable[InstrumentId]:
+        return dict.fromkeys(chain(self._demand, self._followed))
 
     def put(self, ticks: Iterable[Tick]) -> None:
         for tick in ticks:

@@ -11,6 +11,7 @@ from paceline.domain.account import Account
 from paceline.domain.calendar import trading_day
 from paceline.domain.errors import Unavailable
 from paceline.domain.event import EventKind, Fact
+from paceline.domain.ids import InstrumentId
 from paceline.domain.instrument import Exchange
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.position import PositionReport
@@ -85,6 +86,11 @@ class Notebook:
         tracker.restore(facts)
         desk.clocks.recall(account.broker, facts)
         return cls(account, tenure, tracker, desk)
+
+    @property
+    def at_work(self) -> frozenset[InstrumentId]:
+        """What its working orders are about, and what it holds."""
+        return self._tracker.at_work()
 
     def puzzled(self) -> bool:
         """Whether the books must say what the socket, or one reading of them, left open."""

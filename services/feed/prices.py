@@ -11,7 +11,7 @@ from paceline.domain.ids import InstrumentId
 from paceline.ports.broker import Credentials, Tick, TickConnection, TickStreams
 from paceline.ports.clock import Clock
 from paceline.ports.prices import Price, Prices
-from paceline.runtime.metric_names import TICKS
+from paceline.runtime.metric_names import PRICES_LEFT_OUT, TICKS
 from paceline.runtime.together import attended, patiently
 from services.feed.board import PriceBoard, Watcher
 from services.feed.shared import Shared
@@ -23,6 +23,7 @@ _QUOTES = "rest_quote"
 _LOOK_S = 0.25
 _HEARTBEAT_S = 2.0
 _INTERVAL_MAX_MS = 10_000
+_NAMED = 5
 _STEADY_NS = 60_000_000_000
 
 
@@ -106,6 +107,7 @@ class PriceSource:
             wanted = self.board.wanted()
             if not wanted:
                 return
+            self._say_what_is_left_out()
             if wanted - watched:
                 self.board.refuse(await connection.subscribe(wanted - watched))
             if watched - wanted:
@@ -113,6 +115,13 @@ class PriceSource:
             watched = wanted
             self._connection = connection
             await self.board.demand_changed.wait()
+
+    def _say_what_is_left_out(self) -> None:
+        left_out = self.board.left_out()
+        self._metrics.gauge(PRICES_LEFT_OUT).set(len(left_out))
+        if left_out and self.shared.gate.held_back("prices left out") is not None:
+            some = sorted(left_out[:_NAMED])
+            _log.warning("prices.left_out", of=len(left_out), some=some, fits=len(self.board.wanted()))
 
 
 class PriceStreams:

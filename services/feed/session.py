@@ -11,7 +11,7 @@ import structlog
 
 from paceline.domain.account import Account, SessionState
 from paceline.domain.errors import BrokerAuthFailed, BrokerError, BrokerLoginNeeded, Unavailable
-from paceline.domain.ids import AccountId, Partition
+from paceline.domain.ids import AccountId, InstrumentId, Partition
 from paceline.domain.login import LoginFailed, LoginSuspended
 from paceline.domain.partitioning import partition_of
 from paceline.domain.session_states import moved
@@ -95,6 +95,11 @@ class Session:
     def last_heard_ns(self) -> int:
         """Silent since then: no pong, and no successful reading of the books."""
         return max(self.last_frame_ns, self.last_books_ns)
+
+    @property
+    def at_work(self) -> frozenset[InstrumentId]:
+        """What its working orders are about, and what it holds, as far as is known."""
+        return self._notebook.at_work if self._notebook is not None else frozenset()
 
     def wake(self) -> None:
         """Try now: what it waited for may be there, or somebody asked for it."""

@@ -130,6 +130,12 @@ class Settings(BrokerSettings):
         maximum=3_600_000,
         about="while quotes stand in, one call of up to 50 symbols in so long",
     )
+    ticks_symbols_max: int = setting(
+        default=5_000,
+        minimum=1,
+        maximum=5_000,
+        about="instruments on a data socket; the broker takes no more than 5,000",
+    )
     ticks_interval_ms: int = setting(
         default=50, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"
     )

@@ -1030,6 +1030,14 @@ DELETE FROM requests WHERE method = $1 AND request_id = $2 AND response IS NULL
 -- Answers older than so many hours.
 WITH gone AS (
     DELETE FROM requests WHERE created_at < now() - make_interval(hours => $1) RETURNING 1
+-- name: subscription_parties
+-- Of these accounts, those that lead or follow just now.
+SELECT leader AS account FROM subscriptions
+WHERE leader = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
+UNION
+SELECT follower FROM subscriptions
+WHERE follower = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
+
 )
 SELECT count(*) FROM gone
 

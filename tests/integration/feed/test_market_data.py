@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.redis.prices import RedisPrices
 from paceline.api.v1 import feed_pb2
 from paceline.domain.ids import AccountId, InstrumentId
 from paceline.ports.prices import Price
 from tests.integration.feed.world import SBIN, World, until
+from tests.integration.storage.makers import a_subscription
 
 NAME = InstrumentId(SBIN)
 
@@ -100,3 +102,19 @@ async def test_quotes_stand_in_for_a_socket_that_is_down_and_give_way_when_it_is
             for rupees in (4, 5, 6):
                 await at(first + rupees, "fyers_data", feed_pb2.PRICE_SOURCE_SOCKET)
             assert await stage.control.requests("GET /data/quotes") == quotes
+
+
+async def test_a_copied_leaders_working_order_has_prices_that_nobody_asked_for(stage: World) -> None:
+    leader, follower = await stage.account("XL1"), await stage.account("XF1")
+    await PostgresSubscriptions(stage.database).create(a_subscription(leader, follower))
+    prices = RedisPrices(stage.redis)
+    async with stage.feed(market_hours="always-open"):
+        await stage.until_state(leader, "LIVE")
+        order = {"client_id": "XL1", "symbol": SBIN, "side": 1, "qty": 1, "product": "INTRADAY"}
+        limit = stage.sim.exchange.markets[SBIN].ltp // 100
+        await stage.control.post("/orders", **order, type="LIMIT", limit=limit, hold=True)
+
+        async def priced() -> bool:
+            return NAME in await prices.get([NAME])
+
+        await until(priced, "the order's instrument has a price")

@@ -112,3 +112,14 @@ async def test_pages_are_of_a_leader_a_follower_or_all(store: PostgresSubscripti
     assert [each.leader for each in await store.page(follower=AccountId(D))] == [B]
     (first,) = await store.page(limit=1)
     assert len(await store.page(after=first.subscription_id)) == 2
+
+
+async def test_parties_lead_or_follow_by_a_subscription_that_stands(store: PostgresSubscriptions) -> None:
+    copied = a_subscription(A, B)
+    pending = replace(a_subscription(C, D), state=SubscriptionState.PENDING)
+    await store.create_many([copied, pending])
+    everyone = [AccountId(name) for name in (A, B, C, D)]
+    assert await store.parties(everyone) == {A, B}
+    assert await store.parties([AccountId(B), AccountId(D)]) == {B}
+    await store.update(replace(copied, state=SubscriptionState.ENDED))
+    assert await store.parties(everyone) == set()

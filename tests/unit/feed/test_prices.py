@@ -22,6 +22,8 @@ from tests.unit.feed.house import House, at_work
 
 SBIN, IDEA, NONE = InstrumentId("NSE:SBIN-EQ"), InstrumentId("NSE:IDEA-EQ"), InstrumentId("NSE:NONE-EQ")
 
+LIMIT = 3
+
 
 def tick(instrument: InstrumentId = SBIN, price: str = "812.35") -> Tick:
     return Tick(instrument, Decimal(price), 5, 7)
@@ -84,10 +86,10 @@ class FakePrices:
 
 
 class Market:
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, limit: int = LIMIT) -> None:
         self.clock: FakeClock = house.clock
         self.metrics = house.metrics
-        self.board, self.socket, self.prices = PriceBoard(), FakeTicks(), FakePrices()
+        self.board, self.socket, self.prices = PriceBoard(limit), FakeTicks(), FakePrices()
         self.credentials: Credentials | None = house.credentials.get(LEADER)
         stand_in: Any = self.socket
         self.source = PriceSource(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from paceline.domain.calendar import AlwaysOpen, Calendar
 from paceline.domain.errors import BrokerRateLimited, BrokerRejected, Unavailable
@@ -59,7 +60,7 @@ class Quoting:
 
 class Floor(Market):
     def __init__(self, house: House) -> None:
-        super().__init__(house)
+        super().__init__(house, limit=1_000)
         self.house = house
         self.hear()
         self.open = {EQUITY: AlwaysOpen()}
@@ -215,3 +216,22 @@ async def test_the_absence_of_a_store_or_of_a_session_stops_nobody(floor: Floor)
         await floor.pass_(3)
         assert floor.price() == (7, True, False)
         assert not any(task.done() for task in tasks)
+
+
+async def test_a_socket_that_has_not_yet_spoken_is_no_news_before_the_time_of_a_silence(floor: Floor) -> None:
+    with capture_logs() as logs:
+        floor.socket.last_frame_ns = 0
+        async with at_work(floor.source.run(), floor.watch.judge(), floor.watch.stand_in()):
+            watching(floor, SBIN)
+            await floor.pass_(3)
+            assert floor.quoting.asked
+            assert logs == []
+            await floor.pass_(3)
+            assert [(each["event"], each["of"]) for each in logs] == [("prices.standing_in", 1)]
+            floor.tell(SBIN)
+            await floor.pass_(1)
+            assert [each["event"] for each in logs[1:]] == ["prices.from_the_socket"]
+            floor.socket.said.put_nowait(Unavailable("cut"))
+            floor.socket.failure = Unavailable("still down")
+            await floor.pass_(1)
+    assert "prices.standing_in" in [each["event"] for each in logs[2:]]
