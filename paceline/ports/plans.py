@@ -113,6 +113,15 @@ class Plans(Protocol):
         """
         ...
 
+    async def sizings_of_orders(
+        self,
+        account_id: AccountId,
+        orders: Iterable[BrokerOrderId],
+        subscriptions: Iterable[SubscriptionId],
+    ) -> Mapping[SubscriptionId, Mapping[BrokerOrderId, SizingInputs]]:
+        """The same for several orders; what was never sized is missing."""
+        ...
+
     async def decisions_of(self, event: EventIdentity) -> Sequence[Decision]:
         """With their orders, not with their ledger lines."""
         ...

@@ -50,6 +50,7 @@ from paceline.runtime.stores import hold
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
 from services.replicator.holdings import LotRules
+from services.replicator.order_books import OrderBooks
 from services.replicator.preview import Limits, Previews
 from services.replicator.replicate import Replicator
 from services.replicator.servicer import ReplicatorServicer
@@ -116,6 +117,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     replicator = Replicator(
         directory,
         views,
+        OrderBooks(PostgresLeaderOrders(database)),
         PostgresPlans(database),
         offsets,
         dispatcher,

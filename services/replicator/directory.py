@@ -12,7 +12,7 @@ from paceline.domain.account import Account, AccountState, SessionState
 from paceline.domain.errors import Unavailable
 from paceline.domain.ids import AccountId, Partition, SubscriptionId
 from paceline.domain.partitioning import partition_of
-from paceline.domain.subscription import Subscription, SubscriptionState
+from paceline.domain.subscription import CopyMode, Subscription, SubscriptionState
 from paceline.ports.accounts import Accounts
 from paceline.ports.clock import Clock
 from paceline.ports.news import NewsSource, Touch
@@ -48,6 +48,7 @@ class Directory:
         self._change: int | None = None
         self._by_id: dict[SubscriptionId, Subscription] = {}
         self._by_leader: dict[AccountId, tuple[Subscription, ...]] = {}
+        self._mirrors: dict[AccountId, tuple[Subscription, ...]] = {}
         self._account_rows: dict[AccountId, Account] = {}
         self._session_rows: dict[AccountId, Session] = {}
         self._heard = asyncio.Event()
@@ -70,12 +71,17 @@ class Directory:
         self._held -= set(partitions)
         gone = [leader for leader in self._by_leader if partition_of(leader) not in self._held]
         for leader in gone:
+            self._mirrors.pop(leader, None)
             for subscription in self._by_leader.pop(leader):
                 self._by_id.pop(subscription.subscription_id, None)
 
     def of_leader(self, leader: AccountId) -> Sequence[Subscription]:
         """Those not ended, always in the same order."""
         return self._by_leader.get(leader, ())
+
+    def mirrors_of(self, leader: AccountId) -> Sequence[Subscription]:
+        """Those of them that copy his orders, not his fills."""
+        return self._mirrors.get(leader, ())
 
     def followed(self) -> Mapping[AccountId, Sequence[Subscription]]:
         """By leader."""
@@ -156,6 +162,7 @@ class Directory:
                 groups[subscription.leader].append(subscription)
         for leader, group in groups.items():
             self._by_leader[leader] = tuple(group)
+            self._mirrors[leader] = tuple(each for each in group if each.mode is CopyMode.ON_ORDER)
 
     async def _read_accounts(self, account_ids: Iterable[AccountId]) -> None:
         wanted = set(account_ids)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -10,16 +10,17 @@ import structlog
 from opentelemetry.trace import Span, SpanKind
 
 from paceline.domain.copying.decision import Decision
+from paceline.domain.copying.on_order import concerns_copies
 from paceline.domain.copying.plan import plan_chunk, rotated
 from paceline.domain.copying.view import Copier, LeaderState, Market
 from paceline.domain.errors import Unavailable
 from paceline.domain.event import Event
-from paceline.domain.ids import AccountId, Epoch, Offset, Partition
+from paceline.domain.ids import AccountId, BrokerOrderId, Epoch, Offset, Partition
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import Ledger
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
-from paceline.domain.subscription import Subscription
+from paceline.domain.subscription import CopyMode, Subscription
 from paceline.ports.clock import Clock
 from paceline.ports.offsets import Offsets
 from paceline.ports.plans import Chunk, Committed, LedgerKey, Moved, Passage, Plans
@@ -31,7 +32,8 @@ from paceline.runtime.telemetry import Telemetry, context_of, traceparent_of
 from paceline.runtime.together import together
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
-from services.replicator.views import Views
+from services.replicator.order_books import OrderBooks
+from services.replicator.views import Traded, Views
 
 CONSUMER = "replicator"
 _REDECIDE_MAX = 20
@@ -51,6 +53,7 @@ class Replicator:
         self,
         directory: Directory,
         views: Views,
+        order_books: OrderBooks,
         plans: Plans,
         offsets: Offsets,
         dispatcher: Dispatcher,
@@ -64,6 +67,7 @@ class Replicator:
     ) -> None:
         self._directory = directory
         self._views = views
+        self._order_books = order_books
         self._plans = plans
         self._offsets = offsets
         self._dispatcher = dispatcher
@@ -120,6 +124,7 @@ class Replicator:
         self._states = {
             account: state for account, state in self._states.items() if partition_of(account) not in gone
         }
+        self._order_books.forget(gone)
         for partition in gone:
             self._done.pop(partition, None)
 
@@ -145,16 +150,29 @@ class Replicator:
     async def _in_order(self, partition: Partition, events: Sequence[Event], epoch: Epoch) -> None:
         await self._load_states({event.fact.account_id for event in events})
         for event in events:
-            fact = event.fact
-            before = self._states[fact.account_id]
+            leader = event.fact.account_id
+            before = self._states[leader]
             after = before.after(event)
-            subscriptions = self._directory.of_leader(fact.account_id)
-            if subscriptions and isinstance(fact.body, Fill):
-                await self._replicate(event, fact.body, before, subscriptions, epoch)
-            else:
+            if not await self._copied(event, before, epoch):
                 self._pass(event, after, epoch)
-            self._states[fact.account_id] = after
+            self._states[leader] = after
+            self._order_books.fold(event)
             self._done[partition] = event.offset
+
+    async def _copied(self, event: Event, before: LeaderState, epoch: Epoch) -> bool:
+        """Fills concern everyone, orders those who mirror them and have something to do about them."""
+        body, leader = event.fact.body, event.fact.account_id
+        if not isinstance(body, Fill | OrderReport):
+            return False
+        mirrors = self._directory.mirrors_of(leader)
+        subscriptions = self._directory.of_leader(leader) if isinstance(body, Fill) else mirrors
+        if not subscriptions:
+            return False
+        orders = await self._order_books.before(event) if mirrors else {}
+        if not (isinstance(body, Fill) or concerns_copies(orders, event)):
+            return False
+        await self._replicate(event, body, replace(before, orders=orders), subscriptions, epoch)
+        return True
 
     def _pass(self, event: Event, after: LeaderState, epoch: Epoch) -> None:
         """Past what nobody copies: noted now, written a moment later."""
@@ -171,7 +189,7 @@ class Replicator:
     async def _replicate(
         self,
         event: Event,
-        fill: Fill,
+        body: Traded,
         before: LeaderState,
         subscriptions: Sequence[Subscription],
         epoch: Epoch,
@@ -179,10 +197,10 @@ class Replicator:
         """The first chunk alone and small, so that an order leaves at once; the others side by side."""
         began = self._clock.monotonic_ns()
         leader = await self._views.leader(before, subscriptions)
-        market = await self._views.market(fill, subscriptions)
+        market = await self._views.market(body, subscriptions)
         with self._span(event, len(subscriptions)) as span:
             traced = replace(event, traceparent=traceparent_of(span) or event.traceparent)
-            work = _Work(traced, fill, leader, market, epoch)
+            work = _Work(traced, body, leader, market, epoch)
             first, *others = self._chunks(rotated(subscriptions, event.offset))
             await self._chunk(work, first)
             await together(self._chunk(work, each) for each in others)
@@ -213,8 +231,8 @@ class Replicator:
     async def _chunk(self, work: "_Work", subscriptions: Sequence[Subscription]) -> None:
         """Decide and commit; what was decided on a ledger that has moved since is decided again."""
         async with self._room:
-            leader = await self._views.leader_orders(work.leader, work.fill, subscriptions)
-            copiers, seen = await self._views.copiers(subscriptions, work.fill)
+            leader = await self._views.leader_orders(work.leader, work.body, _by_fills(subscriptions))
+            copiers, seen = await self._views.copiers(subscriptions, work.body, work.beside)
             for _ in range(_REDECIDE_MAX):
                 decisions = await self._decide(work, leader, copiers)
                 committed = await self._commit(work, decisions, seen)
@@ -227,7 +245,9 @@ class Replicator:
                 if not committed.outdated:
                     return
                 again = [each for each in subscriptions if each.subscription_id in committed.outdated]
-                copiers, seen = await self._views.with_ledgers(again, work.fill, committed.ledgers)
+                copiers, seen = await self._views.with_ledgers(
+                    again, work.body, committed.ledgers, work.beside
+                )
             raise Unavailable(f"the ledgers of {work.event.fact.identity} never hold still")
 
     async def _decide(
@@ -239,7 +259,8 @@ class Replicator:
             if start:
                 await asyncio.sleep(0)
             few = copiers[start : start + _AT_ONCE]
-            decisions += plan_chunk(work.event, leader, few, work.market).decisions
+            for known, some in _by_mode(few, leader, work.leader):
+                decisions += plan_chunk(work.event, known, some, work.market).decisions
         return tuple(decisions)
 
     async def _commit(
@@ -293,7 +314,27 @@ class _Work:
     """What the chunks of one event share."""
 
     event: Event
-    fill: Fill
+    body: Traded
     leader: LeaderState
+    """With his orders as they were before the event, where somebody mirrors them."""
     market: Market
     epoch: Epoch
+
+    @property
+    def beside(self) -> Collection[BrokerOrderId]:
+        return self.leader.orders.keys() - {self.body.order_id}
+
+
+def _by_fills(subscriptions: Sequence[Subscription]) -> Sequence[Subscription]:
+    return [each for each in subscriptions if each.mode is CopyMode.ON_FILL]
+
+
+def _by_mode(
+    copiers: Sequence[Copier], of_fills: LeaderState, of_orders: LeaderState
+) -> Iterable[tuple[LeaderState, Sequence[Copier]]]:
+    """Who copies fills is sized by the leader's orders as they are by now, who mirrors them as they were."""
+    mirrors = [each for each in copiers if each.subscription.mode is CopyMode.ON_ORDER]
+    if not mirrors:
+        return [(of_fills, copiers)]
+    others = [each for each in copiers if each.subscription.mode is CopyMode.ON_FILL]
+    return [(of_fills, others), (of_orders, mirrors)]

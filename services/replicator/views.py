@@ -1,8 +1,7 @@
 """What a plan is made on, gathered from memory and stores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 from paceline.domain.account import AccountType
@@ -24,8 +23,8 @@ from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId, Subscrip
 from paceline.domain.instrument import Instrument, InstrumentKey, Segment
 from paceline.domain.ledger import Ledger
 from paceline.domain.money import ZERO
-from paceline.domain.order import Fill
-from paceline.domain.subscription import SizingMode, Subscription
+from paceline.domain.order import Fill, OrderReport
+from paceline.domain.subscription import CopyMode, SizingMode, Subscription
 from paceline.ports.accounts import AccountGroups
 from paceline.ports.clock import Clock
 from paceline.ports.copy_commands import CopyCommands
@@ -36,15 +35,17 @@ from paceline.ports.portfolios import Portfolio, Portfolios
 from paceline.ports.prices import Prices
 from services.replicator.directory import Directory
 from services.replicator.holdings import Books, LotRules
+from services.replicator.order_books import ORDERS_LIVE
 from services.replicator.silence import Silence
 
 _NS_PER_MS = 1_000_000
 _PRICE_FRESH_NS = 5_000_000_000
 _FROZEN_KEPT = 4_096
 _MASTER_LIVES_S = 600.0
-_ORDERS_LIVE = timedelta(days=7)
-"""So long back a leader's order is looked for."""
 _BY_EQUITY = frozenset({SizingMode.EQUITY_RATIO, SizingMode.RISK_PERCENT})
+
+Traded = Fill | OrderReport
+"""What a leader's event that is copied is about."""
 
 
 class Views:
@@ -81,10 +82,10 @@ class Views:
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], dict[SubscriptionId, SizingInputs]] = {}
 
-    async def market(self, fill: Fill, subscriptions: Sequence[Subscription]) -> Market:
-        """The instruments that are traded for a fill, and their newest prices."""
-        keys = {key for key in (followers_key(each, fill.key) for each in subscriptions) if key}
-        traded = {fill.key.instrument_id} | {key.instrument_id for key in keys}
+    async def market(self, body: Traded, subscriptions: Sequence[Subscription]) -> Market:
+        """The instruments that are traded for an event, and their newest prices."""
+        keys = {key for key in (followers_key(each, body.key) for each in subscriptions) if key}
+        traded = {body.key.instrument_id} | {key.instrument_id for key in keys}
         await self._know(traded)
         options = [
             self._known[each]
@@ -114,36 +115,44 @@ class Views:
         return replace(state, equity=(await self._equities([state.account_id])).get(state.account_id))
 
     async def leader_orders(
-        self, state: LeaderState, fill: Fill, subscriptions: Sequence[Subscription]
+        self, state: LeaderState, body: Traded, subscriptions: Sequence[Subscription]
     ) -> LeaderState:
         """With his orders, where someone of these is sized by them."""
         rules = await self._groups.rules_of(each.follower for each in subscriptions)
         if not any(_of_whole_orders(each, rules.get(each.follower, NO_LOT_RULE)) for each in subscriptions):
             return state
-        frozen = await self._frozen_for(fill, subscriptions)
+        frozen = await self._frozen_for(body, subscriptions)
         if all(each.subscription_id in frozen for each in subscriptions):
             return state
-        since = trading_day(fill.exchange, fill.broker_time_ns) - _ORDERS_LIVE
-        orders = await self._leader_orders.newest(fill.account_id, fill.key, since)
+        since = trading_day(body.exchange, body.broker_time_ns) - ORDERS_LIVE
+        orders = await self._leader_orders.newest(body.account_id, body.key, since)
         return replace(state, orders={each.order_id: LeaderOrder(each, each.filled) for each in orders})
 
     async def copiers(
-        self, subscriptions: Sequence[Subscription], fill: Fill
+        self, subscriptions: Sequence[Subscription], body: Traded, beside: Collection[BrokerOrderId] = ()
     ) -> tuple[list[Copier], Mapping[LedgerKey, Ledger]]:
-        """In the order given, with the ledgers that the decisions will stand on."""
+        """In the order given, with the ledgers that the decisions will stand on.
+
+        `beside` are the leader's other orders in the key, which mirrors have sizings of.
+        """
         ledgers: dict[LedgerKey, Ledger] = {}
-        for key, names in _by_key(subscriptions, fill.key).items():
+        for key, names in _by_key(subscriptions, body.key).items():
             ledgers.update(await self._plans.ledgers_for(names, key))
-        return await self.with_ledgers(subscriptions, fill, ledgers)
+        return await self.with_ledgers(subscriptions, body, ledgers, beside)
 
     async def with_ledgers(
-        self, subscriptions: Sequence[Subscription], fill: Fill, ledgers: Mapping[LedgerKey, Ledger]
+        self,
+        subscriptions: Sequence[Subscription],
+        body: Traded,
+        ledgers: Mapping[LedgerKey, Ledger],
+        beside: Collection[BrokerOrderId] = (),
     ) -> tuple[list[Copier], Mapping[LedgerKey, Ledger]]:
-        keys = {each.subscription_id: followers_key(each, fill.key) or fill.key for each in subscriptions}
+        keys = {each.subscription_id: followers_key(each, body.key) or body.key for each in subscriptions}
         seen = {(name, key): ledgers.get((name, key), Ledger()) for name, key in keys.items()}
-        frozen = await self._frozen_for(fill, subscriptions)
+        frozen = await self._frozen_for(body, subscriptions)
+        frozen_of = await self._frozen_beside(body, subscriptions, beside)
         others: dict[SubscriptionId, Decimal] = {}
-        for key, names in _by_key(subscriptions, fill.key).items():
+        for key, names in _by_key(subscriptions, body.key).items():
             others.update(await self._plans.others_held(names, key))
         equities = await self._equities(
             each.follower for each in subscriptions if each.sizing.mode in _BY_EQUITY
@@ -152,7 +161,7 @@ class Views:
         books = await self._books.of(subscriptions, keys)
         by_name = {each.subscription_id: each for each in subscriptions}
         rows = await self._copy_commands.open_rows(
-            key for key, ledger in seen.items() if _may_withdraw(by_name[key[0]], ledger, fill)
+            key for key, ledger in seen.items() if _may_withdraw(by_name[key[0]], ledger, body)
         )
         copiers = [
             Copier(
@@ -164,12 +173,13 @@ class Views:
                 exposure=books[each.subscription_id].exposure if each.subscription_id in books else None,
                 other_positions=books[each.subscription_id].others if each.subscription_id in books else 0,
                 lot_rule=rules.get(each.follower, NO_LOT_RULE),
+                frozen_of=frozen_of.get(each.subscription_id, {}),
                 open_rows=tuple(rows.get((each.subscription_id, keys[each.subscription_id]), ())),
                 segments=self._segments(each.follower),
                 session_usable=self._directory.session_usable(each.follower),
-                market_open=self._is_open(keys[each.subscription_id], fill),
+                market_open=self._is_open(keys[each.subscription_id], body),
                 account_frozen=self._directory.frozen(each.follower),
-                close_only=self._silence.close_only(each, fill.broker_time_ns),
+                close_only=self._silence.close_only(each, body.broker_time_ns),
             )
             for each in subscriptions
         ]
@@ -179,12 +189,12 @@ class Views:
         account = self._directory.account(account_id)
         return account.segments if account else None
 
-    def _is_open(self, key: InstrumentKey, fill: Fill) -> bool:
+    def _is_open(self, key: InstrumentKey, body: Traded) -> bool:
         """Of the market in which the follower trades."""
         instrument = self._known.get(key.instrument_id)
         now_ns = self._clock.now_ns()
         if instrument is None:
-            return self._calendar.is_open(fill.exchange, fill.segment, now_ns)
+            return self._calendar.is_open(body.exchange, body.segment, now_ns)
         return self._calendar.trades(instrument, now_ns)
 
     async def _know(self, instruments: Iterable[InstrumentId]) -> None:
@@ -193,10 +203,10 @@ class Views:
             self._known.update(await self._instruments.get_many(unknown))
 
     async def _frozen_for(
-        self, fill: Fill, subscriptions: Sequence[Subscription]
+        self, body: Traded, subscriptions: Sequence[Subscription]
     ) -> Mapping[SubscriptionId, SizingInputs]:
         """Sizings of this leader order; one that stands never changes, and is read once."""
-        order = (fill.account_id, fill.order_id)
+        order = (body.account_id, body.order_id)
         if order not in self._frozen:
             while len(self._frozen) >= _FROZEN_KEPT:
                 del self._frozen[next(iter(self._frozen))]
@@ -206,6 +216,14 @@ class Views:
         if missing:
             known.update(await self._plans.frozen_sizings(*order, missing))
         return known
+
+    async def _frozen_beside(
+        self, body: Traded, subscriptions: Sequence[Subscription], orders: Collection[BrokerOrderId]
+    ) -> Mapping[SubscriptionId, Mapping[BrokerOrderId, SizingInputs]]:
+        mirrors = [each.subscription_id for each in subscriptions if each.mode is CopyMode.ON_ORDER]
+        if not mirrors or not orders:
+            return {}
+        return await self._plans.sizings_of_orders(body.account_id, orders, mirrors)
 
     async def _equities(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, Equity]:
         types: dict[AccountId, AccountType] = {}
@@ -233,9 +251,14 @@ def _by_key(
     return found
 
 
-def _may_withdraw(subscription: Subscription, ledger: Ledger, fill: Fill) -> bool:
-    """Entries are on their way, and the leader trades against what is wanted."""
-    side = -int(fill.side) if subscription.reverse else int(fill.side)
+def _may_withdraw(subscription: Subscription, ledger: Ledger, body: Traded) -> bool:
+    """Entries are on their way, and the leader trades against what is wanted.
+
+    A mirror may change whatever is open, and of both sides together the ledger tells the difference alone.
+    """
+    if subscription.mode is CopyMode.ON_ORDER:
+        return ledger != Ledger()
+    side = -int(body.side) if subscription.reverse else int(body.side)
     return bool(ledger.entries_working) and ledger.ideal * side < 0
 
 

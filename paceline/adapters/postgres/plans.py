@@ -100,7 +100,19 @@ class PostgresPlans:
     async def frozen_sizings(
         self, account_id: AccountId, order_id: BrokerOrderId, subscriptions: Iterable[SubscriptionId]
     ) -> Mapping[SubscriptionId, SizingInputs]:
-        rows = await self._database.fetch(_FROZEN, account_id, order_id, list(subscriptions))
+    async def sizings_of_orders(
+        self,
+        account_id: AccountId,
+        orders: Iterable[BrokerOrderId],
+        subscriptions: Iterable[SubscriptionId],
+    ) -> Mapping[SubscriptionId, Mapping[BrokerOrderId, SizingInputs]]:
+        found: dict[SubscriptionId, dict[BrokerOrderId, SizingInputs]] = {}
+        for row in await self._database.fetch(_FROZEN, account_id, list(orders), list(subscriptions)):
+            mine = found.setdefault(SubscriptionId(row["subscription_id"]), {})
+            mine[BrokerOrderId(row["order_id"])] = sizing_of(row)
+        return found
+
+        rows = await self._database.fetch(_FROZEN, account_id, [order_id], list(subscriptions))
         return {SubscriptionId(row["subscription_id"]): sizing_of(row) for row in rows}
 
     async def decisions_of(self, event: EventIdentity) -> Sequence[Decision]:

@@ -393,12 +393,12 @@ WHERE event_identity = $1 AND ($2::text[] IS NULL OR subscription_id = ANY($2::t
 ORDER BY subscription_id
 
 -- name: sizing_frozen
--- The ratios that some subscriptions have frozen for an order of a leader.
-SELECT f.subscription_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
+-- The ratios that some subscriptions have frozen for orders of a leader.
+SELECT f.subscription_id, f.order_id, d.sizing_mode, d.sizing_value, d.ratio, d.unrounded, d.leader_equity,
     d.leader_equity_age_ms, d.follower_equity, d.follower_equity_age_ms, d.ordered, d.granted, d.rounded_up,
     d.limited_by
 FROM leader_order_sizings f JOIN decisions d USING (decision_id)
-WHERE f.account_id = $1 AND f.order_id = $2 AND f.subscription_id = ANY($3::text[])
+WHERE f.account_id = $1 AND f.order_id = ANY($2::text[]) AND f.subscription_id = ANY($3::text[])
 
 -- name: leader_states_save
 -- Many positions of many accounts.
@@ -566,6 +566,15 @@ SELECT DISTINCT ON (order_id) body FROM events
 WHERE account_id = $1 AND kind = 'ORDER' AND journaled_on >= $2
   AND body #>> '{key,instrument_id}' = $3 AND body #>> '{key,product}' = $4
 ORDER BY order_id, event_offset DESC
+
+-- name: leader_orders_before
+-- The newest report of each order of one account in one key before an offset, and how much trades told of it.
+SELECT order_id, (array_agg(body ORDER BY event_offset DESC) FILTER (WHERE kind = 'ORDER'))[1] AS body,
+    coalesce(sum((body ->> 'quantity')::numeric) FILTER (WHERE kind = 'FILL'), 0) AS traded
+FROM events
+WHERE account_id = $1 AND kind IN ('ORDER', 'FILL') AND journaled_on >= $2
+  AND body #>> '{key,instrument_id}' = $3 AND body #>> '{key,product}' = $4 AND event_offset < $5
+GROUP BY order_id
 
 -- name: copy_order_open
 -- Rows not ended, of some partitions, written within bounds, oldest first.
@@ -978,6 +987,14 @@ ORDER BY subscription_id LIMIT $4
 -- Everyone who follows these leaders.
 SELECT * FROM subscriptions WHERE leader = ANY($1::text[]) AND state <> 'ENDED' ORDER BY subscription_id
 
+-- name: subscription_parties
+-- Of these accounts, those that lead or follow just now.
+SELECT leader AS account FROM subscriptions
+WHERE leader = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
+UNION
+SELECT follower FROM subscriptions
+WHERE follower = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
+
 -- name: subscription_changes
 -- Changed after some point, of leaders in some partitions; `newest` is where to go on from.
 SELECT s.*, newest.change AS newest
@@ -1030,14 +1047,6 @@ DELETE FROM requests WHERE method = $1 AND request_id = $2 AND response IS NULL
 -- Answers older than so many hours.
 WITH gone AS (
     DELETE FROM requests WHERE created_at < now() - make_interval(hours => $1) RETURNING 1
--- name: subscription_parties
--- Of these accounts, those that lead or follow just now.
-SELECT leader AS account FROM subscriptions
-WHERE leader = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
-UNION
-SELECT follower FROM subscriptions
-WHERE follower = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
-
 )
 SELECT count(*) FROM gone
 

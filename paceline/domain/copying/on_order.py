@@ -4,6 +4,7 @@ It promises equal orders, not equal fills. Fills of the leader move the ideal as
 working orders may still do is pledged beside it, so that a copy may be ahead of them or behind.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -28,6 +29,7 @@ from paceline.domain.copying.view import (
     is_copy,
 )
 from paceline.domain.event import Event
+from paceline.domain.ids import BrokerOrderId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.ledger import EntryKind, beyond, toward
 from paceline.domain.money import EXACT, ZERO, kept_part, lots_toward_zero
@@ -35,6 +37,18 @@ from paceline.domain.order import Fill, OrderReport, OrderType, Side
 from paceline.domain.subscription import ShortfallPolicy
 
 _NS_PER_MS = 1_000_000
+
+
+def concerns_copies(orders: Mapping[BrokerOrderId, LeaderOrder], event: Event) -> bool:
+    """Whether anything of an order follows the event: nothing does before it is accepted, or after its end.
+
+    `orders` are as for `OrderPlanner`.
+    """
+    body = event.fact.body
+    if not isinstance(body, OrderReport):
+        return isinstance(body, Fill)
+    was = orders.get(body.order_id, LeaderOrder())
+    return was.working or (replace(was, report=body).accepted and not was.accepted)
 
 
 class OrderPlanner:

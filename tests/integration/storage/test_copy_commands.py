@@ -1,5 +1,6 @@
 """Changes to orders as rows: with their decision, once, superseded by later ones, fenced when they move."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -16,9 +17,11 @@ from paceline.domain.copying.build import Origin
 from paceline.domain.copying.changes import OpenRow, cancelled, modified
 from paceline.domain.copying.decision import Decision, SkipReason
 from paceline.domain.copying.tags import decision_id_of
-from paceline.domain.event import Event
-from paceline.domain.ids import BrokerOrderId, Epoch, InstrumentId
+from paceline.domain.copying.view import LeaderOrder
+from paceline.domain.event import Event, Fact
+from paceline.domain.ids import BrokerOrderId, Epoch, InstrumentId, Offset
 from paceline.domain.instrument import InstrumentKey
+from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
 from paceline.ports.copy_commands import CommandResult
 from paceline.ports.plans import Chunk
@@ -36,6 +39,8 @@ from tests.integration.storage.makers import (
 )
 
 TWELVE = Decimal(12)
+LONG_AGO = date(2020, 1, 1)
+NOWHERE = InstrumentKey(InstrumentId("NSE:NONE"), SBIN.product)
 
 
 def origin_of(event: Event, order: CopyOrder) -> Origin:
@@ -169,25 +174,41 @@ async def test_what_a_size_was_reckoned_from_is_kept_with_its_cap(database: Data
     assert list(frozen.values()) == [sizing]
 
 
-async def test_the_newest_report_of_each_order_of_a_leader_in_one_key(database: Database) -> None:
-    for number, (order, revision) in enumerate([("O1", 1), ("O1", 2), ("O2", 1)], 1):
-        fact = an_order(order=order, revision=revision)
+async def journal(database: Database, facts: Sequence[Fact]) -> None:
+    for number, fact in enumerate(facts, 1):
+        assert isinstance(fact.body, Fill | OrderReport)
         await database.execute(
             "INSERT INTO events (partition, event_offset, journaled_on, account_id, sequence, identity, kind,"
             " order_id, revision, broker_time_ns, seen_ns, journaled_ns, recovered, body, raw, traceparent)"
-            " VALUES ($1, $2, current_date, $3, $2, $4, 'ORDER', $5, $6, 1, 1, 1, false, $7::jsonb, '', '')",
+            " VALUES ($1, $2, current_date, $3, $2, $4, $8, $5, $6, 1, 1, 1, false, $7::jsonb, '', '')",
             HOME,
             number,
             LEADER,
             fact.identity,
-            order,
-            revision,
+            fact.body.order_id,
+            fact.revision,
             to_json(fact.body),
+            fact.kind.value,
         )
+
+
+async def test_the_newest_report_of_each_order_of_a_leader_in_one_key(database: Database) -> None:
+    told = [("O1", 1), ("O1", 2), ("O2", 1)]
+    await journal(database, [an_order(order=order, revision=revision) for order, revision in told])
     store = PostgresLeaderOrders(database)
-    found = await store.newest(LEADER, SBIN, date(2020, 1, 1))
+    found = await store.newest(LEADER, SBIN, LONG_AGO)
     assert {(each.order_id, each.filled) for each in found} == {("O1", Decimal(1)), ("O2", Decimal(0))}
-    assert (
-        await store.newest(LEADER, InstrumentKey(InstrumentId("NSE:NONE"), SBIN.product), date(2020, 1, 1))
-        == []
-    )
+    assert await store.newest(LEADER, NOWHERE, LONG_AGO) == []
+
+
+async def test_a_leaders_orders_are_read_as_they_were_before_an_offset(database: Database) -> None:
+    first, second = an_order(order="O1", revision=1), an_order(order="O1", revision=2)
+    trades = [a_fill(trade=name, order=order) for name, order in (("T1", "O1"), ("T2", "O2"), ("T3", "O1"))]
+    await journal(database, [first, *trades, second])
+    store = PostgresLeaderOrders(database)
+    part = [each.body.quantity for each in trades if isinstance(each.body, Fill)]
+    found = await store.before(LEADER, SBIN, LONG_AGO, Offset(5))
+    assert found == {"O1": LeaderOrder(first.body, part[0] + part[2]), "O2": LeaderOrder(None, part[1])}  # type: ignore[arg-type]
+    assert (await store.before(LEADER, SBIN, LONG_AGO, Offset(6)))[BrokerOrderId("O1")].report == second.body
+    assert await store.before(LEADER, SBIN, LONG_AGO, Offset(1)) == {}
+    assert await store.before(LEADER, NOWHERE, LONG_AGO, Offset(6)) == {}

@@ -168,6 +168,8 @@ async def test_the_first_sizing_of_a_leader_order_is_the_one_kept(plans: Postgre
     await plans.commit_chunk(replace(chunk(epoch, doubled), event=later))
     assert await plans.frozen_sizings(LEADER, order, [ONE, TWO]) == {ONE: first.sizing}
     assert await plans.frozen_sizings(LEADER, order, [TWO]) == {}
+    both = await plans.sizings_of_orders(LEADER, [order, BrokerOrderId("O2")], [ONE, TWO])
+    assert both == {ONE: {order: first.sizing}}
 
 
 async def test_folds_of_two_writers_add_up_and_neither_waits_for_ever(

@@ -10,7 +10,7 @@ from paceline.domain.account import Account, AccountState, AccountType, Broker, 
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import Decision, SizingInputs
-from paceline.domain.copying.view import LeaderPosition, LeaderState
+from paceline.domain.copying.view import LeaderOrder, LeaderPosition, LeaderState, fold_orders
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import (
@@ -95,6 +95,7 @@ class FakePlans:
         )
         for decision in inserted:
             self._insert(identity, decision)
+            self._freeze(chunk.event, decision)
         if chunk.move_offset:
             self._finish(chunk)
         self.log.append(f"commit {len(inserted)}" + (" done" if chunk.move_offset else ""))
@@ -137,6 +138,19 @@ class FakePlans:
             each: self.sizings[order_id, each] for each in subscriptions if (order_id, each) in self.sizings
         }
 
+    async def sizings_of_orders(
+        self,
+        account_id: AccountId,
+        orders: Iterable[BrokerOrderId],
+        subscriptions: Iterable[SubscriptionId],
+    ) -> Mapping[SubscriptionId, Mapping[BrokerOrderId, SizingInputs]]:
+        self.reads += 1
+        wanted = list(orders)
+        return {
+            each: {order: self.sizings[order, each] for order in wanted if (order, each) in self.sizings}
+            for each in subscriptions
+        }
+
     @property
     def orders(self) -> list[CopyOrder]:
         return [order for decision in self.decided.values() for order in decision.orders]
@@ -156,6 +170,11 @@ class FakePlans:
         self.decided[identity, decision.subscription_id] = decision
         key = (decision.subscription_id, decision.key)
         self.ledgers[key] = self.ledgers.get(key, Ledger()).with_lines(decision.entries)
+
+    def _freeze(self, happened: Event, decision: Decision) -> None:
+        body = happened.fact.body
+        if decision.sizing is not None and not isinstance(body, PositionReport):
+            self.sizings.setdefault((body.order_id, decision.subscription_id), decision.sizing)
 
     def _finish(self, chunk: Chunk) -> None:
         assert chunk.leader_state is not None
@@ -296,21 +315,42 @@ class FakeCommands:
 
     rows: dict[LedgerKey, Sequence[OpenRow]] = field(default_factory=dict)
     asked: list[LedgerKey] = field(default_factory=list)
+    plans: FakePlans | None = None
+    """All that was planned is open as well."""
 
     async def open_rows(self, keys: Iterable[LedgerKey]) -> Mapping[LedgerKey, Sequence[OpenRow]]:
         wanted = list(keys)
         self.asked += wanted
-        return {each: self.rows.get(each, ()) for each in wanted}
+        return {each: [*self.rows.get(each, ()), *self._planned(each)] for each in wanted}
+
+    def _planned(self, wanted: LedgerKey) -> Sequence[OpenRow]:
+        orders = self.plans.orders if self.plans else ()
+        return [OpenRow(each) for each in orders if (each.subscription_id, each.spec.key) == wanted]
 
 
 @dataclass
 class FakeLeaderOrders:
     orders: list[OrderReport] = field(default_factory=list)
+    journal: list[Event] = field(default_factory=list)
+    asked: list[tuple[AccountId, InstrumentKey, Offset]] = field(default_factory=list)
     reads: int = 0
 
     async def newest(self, account_id: AccountId, key: InstrumentKey, since: date) -> Sequence[OrderReport]:
         self.reads += 1
         return [each for each in self.orders if each.account_id == account_id and each.key == key]
+
+    async def before(
+        self, account_id: AccountId, key: InstrumentKey, since: date, offset: Offset
+    ) -> Mapping[BrokerOrderId, LeaderOrder]:
+        self.reads += 1
+        self.asked.append((account_id, key, offset))
+        found: Mapping[BrokerOrderId, LeaderOrder] = {}
+        for each in self.journal:
+            body = each.fact.body
+            mine = each.fact.account_id == account_id and body.key == key
+            if mine and each.offset < offset and not isinstance(body, PositionReport):
+                found = fold_orders(found, each)
+        return found
 
 
 @dataclass

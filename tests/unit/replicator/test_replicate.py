@@ -17,10 +17,12 @@ from paceline.domain.instrument import Product
 from paceline.domain.ledger import Ledger
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.position import PositionReport
+from paceline.domain.subscription import CopyMode, Subscription
 from paceline.runtime.metric_names import COMMIT_SECONDS, DECISIONS, PLANS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import start_telemetry
 from services.replicator.directory import Directory
+from services.replicator.order_books import OrderBooks
 from services.replicator.replicate import Replicator
 from services.replicator.silence import Silence
 from services.replicator.views import Views
@@ -51,11 +53,13 @@ class Kept:
     """A dispatcher that keeps what it is given."""
 
     orders: list[CopyOrder] = field(default_factory=list)
+    commands: list[CopyCommand] = field(default_factory=list)
 
     def dispatch(
         self, orders: Sequence[CopyOrder], traceparent: str, commands: Sequence[CopyCommand] = ()
     ) -> None:
         self.orders.extend(orders)
+        self.commands.extend(commands)
 
 
 @dataclass
@@ -65,9 +69,14 @@ class World:
     metrics: Metrics
     replicator: Replicator
     directory: Directory
+    commands: FakeCommands
+    leader_orders: FakeLeaderOrders
 
     async def tell(self, *bodies: Body, first: int = 1) -> None:
-        await self.replicator.handle({HOME: events(*bodies, first=first)})
+        told = events(*bodies, first=first)
+        known = {each.offset for each in self.leader_orders.journal}
+        self.leader_orders.journal += [each for each in told if each.offset not in known]
+        await self.replicator.handle({HOME: told})
 
     def own(self) -> Decimal:
         return self.plans.positions[LEADER][KEY].own
@@ -77,21 +86,21 @@ def events(*bodies: Body, first: int = 1) -> list[Event]:
     return [an_event(body, first + n) for n, body in enumerate(bodies)]
 
 
-async def a_world(followers: int = 3, chunk: int = 2) -> World:
+async def a_world(followers: int = 3, chunk: int = 2, mirrors: int = 0) -> World:
+    """The first `mirrors` of them copy orders, the others fills."""
     clock = FakeClock(start_ns=NOW)
     plans, people, market, metrics = FakePlans(), FakePeople(), FakeMarket(), Metrics()
     subscriptions = FakeSubscriptions()
-    subscriptions.put(
-        *(subscription(name=f"s{n}", follower=AccountId(f"fyers:F{n}")) for n in range(followers))
-    )
+    leader_orders, commands = FakeLeaderOrders(), FakeCommands(plans=plans if mirrors else None)
+    subscriptions.put(*(a_subscription(n, mirrors=n < mirrors) for n in range(followers)))
     news = FakeNews(subscriptions, people)
     directory = Directory(news, subscriptions, people, people, clock)  # type: ignore[arg-type]  # as much as this needs
     await directory.gain([HOME])
     views = Views(
         directory,
         plans,  # type: ignore[arg-type]
-        FakeCommands(),  # type: ignore[arg-type]
-        FakeLeaderOrders(),
+        commands,  # type: ignore[arg-type]
+        leader_orders,
         FakeGroups(),  # type: ignore[arg-type]
         market,  # type: ignore[arg-type]
         PortfolioShelf(market),  # type: ignore[arg-type]
@@ -105,6 +114,7 @@ async def a_world(followers: int = 3, chunk: int = 2) -> World:
     replicator = Replicator(
         directory,
         views,
+        OrderBooks(leader_orders),
         plans,  # type: ignore[arg-type]
         plans,  # type: ignore[arg-type]
         dispatched,  # type: ignore[arg-type]
@@ -115,7 +125,12 @@ async def a_world(followers: int = 3, chunk: int = 2) -> World:
         chunk_followers=chunk,
         chunks_at_once=2,
     )
-    return World(plans, dispatched, metrics, replicator, directory)
+    return World(plans, dispatched, metrics, replicator, directory, commands, leader_orders)
+
+
+def a_subscription(number: int, *, mirrors: bool = False) -> Subscription:
+    made = subscription(name=f"s{number}", follower=AccountId(f"fyers:F{number}"))
+    return replace(made, mode=CopyMode.ON_ORDER) if mirrors else made
 
 
 def buys(trade: str, quantity: int = 10) -> Fill:
