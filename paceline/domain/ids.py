@@ -14,6 +14,7 @@ DecisionId = NewType("DecisionId", str)
 CommandId = NewType("CommandId", str)
 BrokerAppId = NewType("BrokerAppId", str)
 BrokerOrderId = NewType("BrokerOrderId", str)
+LiquidationId = NewType("LiquidationId", str)
 Tag = NewType("Tag", str)
 """What a broker stores beside one order and gives back: at most 20 alphanumerics."""
 

@@ -80,6 +80,10 @@ class Desk:
         self._drop(waiting)
         return self._tries.pop(name) if waiting else None
 
+    def drop(self, command: Command) -> None:
+        """It waits no more; `gone` tells what was tried for it."""
+        self._drop([command])
+
     def next(self, now_ns: int) -> Next:
         """What may go, as far as order allows; the limits have their say afterwards. The aged are dropped."""
         self._resting = {each: until for each, until in self._resting.items() if until > now_ns}

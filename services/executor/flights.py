@@ -23,6 +23,7 @@ from paceline.ports.buckets import Buckets
 from paceline.ports.clock import Clock
 from paceline.runtime.partitions import Partitions
 from services.executor.desk import Desk, Tries
+from services.executor.freezes import Hold
 from services.executor.outcome import Answer, Outcome, Said
 from services.executor.windows import JITTER_MS
 
@@ -38,6 +39,12 @@ Send = Callable[[Command], Awaitable[Said]]
 """One request; raises a `BrokerError`."""
 Relogin = Callable[[AccountId], Awaitable[bool]]
 """Whether there is another token than the one that was refused."""
+Refusal = Callable[[Command], str | Hold | None]
+"""Why a command may not leave now; a name gives it up."""
+
+
+def nothing_refused(_command: Command) -> None:
+    """Nobody freezes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,7 @@ class Flights:
         answered: Callable[[Answer], None],
         patience: Patience,
         news: Callable[[], None],
+        refusal: Refusal = nothing_refused,
     ) -> None:
         self._send = send
         self._relogin = relogin
@@ -76,6 +84,7 @@ class Flights:
         self._answered = answered
         self._patience = patience
         self._news = news
+        self._refusal = refusal
         self._tasks: dict[asyncio.Task[None], Partition] = {}
         self._in_air: Counter[Partition] = Counter()
 
@@ -112,13 +121,16 @@ class Flights:
         self._news()
 
     async def _fly(self, desk: Desk, command: Command, epoch: Epoch, granted_ns: int) -> None:
-        """The lease and the grant are looked at in the same step in which the request leaves."""
+        """Lease, grant and freeze are looked at in the same step in which the request leaves."""
         tries = desk.tries(command)
         if not self._partitions.usable(partition_of(desk.account_id), self._patience.need_ms):
             desk.again(command, self._clock.now_ns() + _LEASE_LOOK_NS)
             return
         if self._clock.monotonic_ns() - granted_ns > _GRANT_LIVES_NS:
             desk.again(command)
+            return
+        if (refusal := self._refusal(command)) is not None:
+            self._refused(desk, command, refusal, epoch)
             return
         tries.sent += 1
         sent_ns = self._clock.now_ns()
@@ -129,6 +141,15 @@ class Flights:
             return
         desk.landed(command)
         self._tell(command, told, epoch, tries.sent, sent_ns)
+
+    def _refused(self, desk: Desk, command: Command, refusal: str | Hold, epoch: Epoch) -> None:
+        """It surely did not happen: held where it may still be wanted, else given up by its name."""
+        if isinstance(refusal, Hold):
+            desk.again(command, self._clock.now_ns() + _LEASE_LOOK_NS)
+            return
+        attempts = desk.tries(command).sent
+        desk.landed(command)
+        self._put(Outcome(command.order, GivenUp(refusal), epoch, attempts))
 
     async def _told(self, command: Command, epoch: Epoch, attempts: int, sent_ns: int) -> Said | BrokerError:
         order = command.order

@@ -19,7 +19,7 @@ from paceline.runtime.metric_names import BUCKET_WAIT_SECONDS, QUEUE_DEPTH
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.desk import Desk, Tries
-from services.executor.flights import Flights, Patience, Relogin, Send
+from services.executor.flights import Flights, Patience, Refusal, Relogin, Send, nothing_refused
 from services.executor.known import Known
 from services.executor.outcome import Answer, Outcome
 
@@ -50,6 +50,7 @@ class Floor:
         patience: Patience,
         answered: Callable[[Answer], None],
         claimed: Callable[[CopyOrderId], bool],
+        refusal: Refusal = nothing_refused,
     ) -> None:
         """`answered` hears of changes; what is `claimed` by one waits for it instead of being sent again."""
         self._limits = limits
@@ -67,8 +68,9 @@ class Floor:
         self._aside: dict[CopyOrderId, tuple[CopyOrder, int]] = {}
         self._news = asyncio.Event()
         self.flights = Flights(
-            send, relogin, buckets, partitions, clock, put, answered, patience, self._news.set
+            send, relogin, buckets, partitions, clock, put, answered, patience, self._news.set, refusal
         )
+        self._refusal = refusal
 
     def open(self, partitions: Iterable[Partition]) -> None:
         """What may have been sent of them by former owners is marked: the rest may come in."""
@@ -259,10 +261,22 @@ class Floor:
         return wanted[:room]
 
     def _next_of(self, desk: Desk, now_ns: int) -> Iterable[Command]:
+        self._give_up_refused(desk)
         following = desk.next(now_ns)
         for command in following.aged:
             self._end(command, GivenUp("TOO_OLD"), desk)
-        return following.send
+        going = [command for command in following.send if self._refusal(command) is None]
+        if following.send and not going:
+            desk.quiet_until_ns = now_ns + _LEASE_LOOK_NS
+        return going
+
+    def _give_up_refused(self, desk: Desk) -> None:
+        """All at once: nothing of a frozen account is kept waiting for a grant that it must not use."""
+        refusals = [(command, self._refusal(command)) for command in desk.queue]
+        for command, refusal in refusals:
+            if isinstance(refusal, str):
+                desk.drop(command)
+                self._end(command, GivenUp(refusal), desk)
 
     def _grant(self, desk: Desk, command: Command, taken: Taken) -> None:
         """A grant that cannot be used is lost; the windows count it all the same."""

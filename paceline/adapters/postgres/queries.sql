@@ -1633,3 +1633,108 @@ JOIN free ON free.session_id = c.name
 WHERE s.session_id = c.name AND s.sealed_token IS NOT DISTINCT FROM c.token
   AND s.sealed_refresh IS NOT DISTINCT FROM c.refresh AND s.sealed_blob IS NOT DISTINCT FROM c.blob
 RETURNING s.session_id AS name
+
+-- name: liquidation_insert
+-- A liquidation that is new; one of its name is left as it is.
+INSERT INTO liquidations (liquidation_id, account_id, partition, subscription_id, instrument_id, product, level,
+    cause, cause_id, reason, equity, currency, margin_level, prices, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'STORED')
+ON CONFLICT (liquidation_id) DO NOTHING
+RETURNING liquidation_id
+
+-- name: liquidation_copies_of
+-- Whether a subscription is one of this follower's.
+SELECT EXISTS (SELECT FROM subscriptions WHERE subscription_id = $1 AND follower = $2)
+
+-- name: liquidation_get
+-- One liquidation.
+SELECT * FROM liquidations WHERE liquidation_id = $1
+
+-- name: liquidation_lock
+-- One liquidation, kept from moving until the transaction ends.
+SELECT * FROM liquidations WHERE liquidation_id = $1 FOR UPDATE
+
+-- name: liquidation_running
+-- Those of some partitions that are not done, oldest first.
+SELECT * FROM liquidations WHERE partition = ANY($1::smallint[]) AND finished_at IS NULL
+ORDER BY started_at, liquidation_id
+
+-- name: liquidation_page
+-- Liquidations, newest first, from the last of the page before.
+SELECT * FROM liquidations l
+WHERE ($1::text IS NULL OR account_id = $1) AND ($2::text IS NULL OR cause = $2)
+  AND ($3::text[] IS NULL OR state = ANY($3)) AND ($4::timestamptz IS NULL OR started_at >= $4)
+  AND ($5::timestamptz IS NULL OR started_at < $5)
+  AND ($6::text IS NULL OR (started_at, liquidation_id)
+      < (SELECT o.started_at, o.liquidation_id FROM liquidations o WHERE o.liquidation_id = $6))
+ORDER BY started_at DESC, liquidation_id DESC LIMIT $7
+
+-- name: liquidation_step_insert
+-- Steps that were not done before, numbered on; the liquidation is locked.
+INSERT INTO liquidation_steps (liquidation_id, number, identity, state, detail, instrument_id, product, order_id,
+    remaining)
+SELECT $1, $2 + row_number() OVER (ORDER BY n), identity, state, detail, instrument_id, product, order_id, remaining
+FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[])
+    WITH ORDINALITY AS s(identity, state, detail, instrument_id, product, order_id, remaining, n)
+WHERE NOT EXISTS (SELECT FROM liquidation_steps o WHERE o.liquidation_id = $1 AND o.identity = s.identity)
+RETURNING number, identity
+
+-- name: liquidation_move
+-- What its last step says of it.
+UPDATE liquidations SET state = $2, steps = steps + $3, changed_at = clock_timestamp(),
+    finished_at = CASE WHEN $2 = 'DONE' THEN clock_timestamp() END
+WHERE liquidation_id = $1
+
+-- name: liquidation_steps
+-- Steps of one, in order.
+SELECT * FROM liquidation_steps WHERE liquidation_id = $1 AND number > $2 ORDER BY number LIMIT $3
+
+-- name: liquidation_rows
+-- Orders of one liquidation by the beginning of their causes, and all of its account that have not ended.
+SELECT * FROM copy_orders
+WHERE account_id = $1 AND (status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+    OR (cause_kind = 'LIQUIDATION' AND starts_with(cause_identity, $2)))
+ORDER BY planned_ns, copy_order_id
+
+-- name: liquidation_ledgers
+-- The ledgers of a follower.
+SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = $1
+ORDER BY l.subscription_id, l.instrument_id, l.product
+
+-- name: liquidation_ledgers_lock
+-- The ledgers of a follower, kept from moving until the transaction ends.
+SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = $1
+ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
+
+-- name: freeze_raise
+-- Freezes an account, never at a lower level than it is frozen at; each time is another version.
+INSERT INTO freezes AS f (account_id, frozen, level, reason, cause) VALUES ($1, true, $2, $3, $4)
+ON CONFLICT (account_id) DO UPDATE SET frozen = true, changed_at = now(), version = f.version + 1,
+    level = CASE WHEN f.frozen AND f.level = 'FLATTEN' THEN f.level
+        WHEN f.frozen AND f.level = 'CANCEL_WORKING' AND excluded.level = 'STOP_ENTRIES' THEN f.level
+        ELSE excluded.level END,
+    reason = excluded.reason,
+    cause = CASE WHEN f.frozen AND f.level = 'FLATTEN' AND excluded.level <> 'FLATTEN' THEN f.cause
+        ELSE excluded.cause END
+RETURNING version
+
+-- name: freeze_standing
+-- Freezes that stand, of accounts of some partitions and of some accounts.
+SELECT f.* FROM freezes f JOIN accounts a USING (account_id)
+WHERE f.frozen AND (a.partition = ANY($1::smallint[]) OR f.account_id = ANY($2::text[]))
+
+-- name: freeze_acknowledge
+-- Versions that whoever sends has in memory.
+UPDATE freezes f SET acknowledged_version = g.version, acknowledged_by = $3
+FROM unnest($1::text[], $2::bigint[]) AS g(account_id, version)
+WHERE f.account_id = g.account_id AND f.acknowledged_version < g.version AND f.version >= g.version
+
+-- name: freeze_needed
+-- Liquidations of an account's whole that are not done.
+SELECT liquidation_id FROM liquidations
+WHERE account_id = $1 AND subscription_id IS NULL AND finished_at IS NULL FOR SHARE
+
+-- name: freeze_release
+-- Lets an account go on; each change is another version.
+UPDATE freezes SET frozen = false, version = version + 1, changed_at = now() WHERE account_id = $1 AND frozen
+RETURNING version, level, cause
