@@ -97,9 +97,9 @@ class PostgresSubscriptions:
 
     async def of_leaders(self, leaders: Iterable[AccountId]) -> Sequence[Subscription]:
         return [subscription_of(row) for row in await self._database.fetch(_OF_LEADERS, list(leaders))]
+
     async def parties(self, accounts: Iterable[AccountId]) -> frozenset[AccountId]:
         return frozenset(row["account"] for row in await self._database.fetch(_PARTIES, list(accounts)))
-
 
     async def load(self, leader_partitions: Iterable[Partition]) -> SubscriptionChanges:
         return await self._changes(0, leader_partitions, living_only=True)
