@@ -6,10 +6,10 @@ the platform rests, for accounts of its own, so that neither uses up the other's
 """
 
 import asyncio
-import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,6 +34,7 @@ QUANTITY = 10
 WARM_UP = 2
 """Rounds that are not counted: both sides once."""
 NS_PER_MS = 1_000_000
+_IDLE_S = 3.0
 PAUSE_S = 1.1
 """Longer than the broker's shortest window."""
 _A_MINUTE_S = 60.0
@@ -103,9 +104,14 @@ class Arena:
     people: People
     bare: Bare
     seed: int
+    pids: Mapping[str, int]
     rounds: int = 0
-    cpu_s: float = 0.0
-    """Of all processes of the stack, stores and simulator included, while the platform had its rounds."""
+    counted: int = 0
+    rounds_s: float = 0.0
+    spent: Counter[str] = field(default_factory=Counter)
+    """CPU seconds of each process while the platform had its rounds."""
+    idle: Mapping[str, float] = field(default_factory=dict)
+    """Cores that each takes while nobody trades."""
 
     async def race(self, rounds: int, *, bare: bool = True) -> None:
         """So many rounds of the platform, each followed by one of the bare client."""
@@ -113,9 +119,11 @@ class Arena:
         for _ in range(rounds):
             side = 1 if self.rounds % 2 == 0 else -1
             await asyncio.sleep(PAUSE_S)
-            before_s = stack_cpu_s()
+            began, before = time.monotonic(), self._cpu()
             await day.trade(self.rounds, Step(SYMBOL, side, QUANTITY))
-            self.cpu_s += stack_cpu_s() - before_s
+            self.spent += self._cpu() - before
+            self.rounds_s += time.monotonic() - began
+            self.counted += 1
             self.rounds += 1
             if bare:
                 await asyncio.sleep(PAUSE_S)
@@ -124,7 +132,24 @@ class Arena:
     async def warm(self) -> None:
         await self.race(WARM_UP)
         self.bare.took_ms.clear()
-        self.cpu_s = 0.0
+        await asyncio.sleep(PAUSE_S)
+        began, before = time.monotonic(), self._cpu()
+        await asyncio.sleep(_IDLE_S)
+        took_s = time.monotonic() - began
+        self.idle = {name: spent / took_s for name, spent in (self._cpu() - before).items()}
+        self.spent, self.rounds_s, self.counted = Counter(), 0.0, 0
+
+    def cpu_us_per_copy(self) -> dict[str, float]:
+        """Of each process, and in all; what it takes while nobody trades is not of the copies."""
+        copies = max(1, self.counted * len(self.people.follower_clients))
+        found = {
+            name: max(0.0, spent - self.idle.get(name, 0.0) * self.rounds_s) * 1e6 / copies
+            for name, spent in sorted(self.spent.items())
+        }
+        return {name: round(value) for name, value in {**found, "all": sum(found.values())}.items()}
+
+    def _cpu(self) -> Counter[str]:
+        return Counter({name: cpu_s(pid) for name, pid in self.pids.items()})
 
     async def times(self) -> tuple[list[float], list[float]]:
         """First arrivals and last acceptances of the rounds that count; raises where the books disagree."""
@@ -174,7 +199,7 @@ async def open_arena(
         registrar = Registrar(channel, control)
         people = await registrar.enrol([Habit(Decimal(1))] * followers, _nothing)
         await registrar.wait_until_live(people, lambda _count: None)
-        arena = Arena(channel, control, people, bare, seed)
+        arena = Arena(channel, control, people, bare, seed, running.pids)
         await arena.warm()
         yield arena
 
@@ -189,11 +214,6 @@ async def bare_client(
     url = running.broker_urls["PACELINE_FYERS_API_URL"] + "/orders/sync"
     async with aiohttp.ClientSession(connector=connector) as session:
         yield Bare(session, control, url, [each["authorization"] for each in made])
-
-
-def stack_cpu_s() -> float:
-    """Of all our descendants: the stack."""
-    return cpu_s(os.getpid()) - time.process_time()
 
 
 def _order(side: int) -> dict[str, Any]:

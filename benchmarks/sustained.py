@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 import uvloop
 
-from benchmarks.arena import QUANTITY, SYMBOL, bare_client, stack, stack_cpu_s
+from benchmarks.arena import QUANTITY, SYMBOL, bare_client, stack
+from benchmarks.cost import cpu_s
 from benchmarks.report import Result
 from paceline.cli.demo.control import Control
 from paceline.cli.demo.day import Day
@@ -136,9 +137,10 @@ async def _measured(
             before=before,
         )
         await driver.drive(_WARM_S)
-        spent_s, arrived = stack_cpu_s(), await driver.accepted()
+        before, arrived = _cpu(running), await driver.accepted()
         rate = await driver.drive(seconds)
-        spent_s, arrived = stack_cpu_s() - spent_s, await driver.accepted() - arrived
+        arrived = max(1, await driver.accepted() - arrived)
+        spent = {name: round((now - before[name]) * 1e6 / arrived) for name, now in _cpu(running).items()}
         await driver.until_done(seconds)
         breaches = int((await control.get("/limits"))["breaches"])
         if breaches:
@@ -149,5 +151,9 @@ async def _measured(
             "followers_each": followers_each,
             "seconds": seconds,
             "most_on_the_way": driver.most_waiting,
-            "cpu_us_per_copy": round(spent_s * 1e6 / max(1, arrived), 1),
+            "cpu_us_per_copy": {**spent, "all": sum(spent.values())},
         }, bare_rate
+
+
+def _cpu(running: Stack) -> dict[str, float]:
+    return {name: cpu_s(pid) for name, pid in running.pids.items()}

@@ -78,6 +78,7 @@ class Stack:
         self.services = Processes({}, options.logs)
         self.postgres: EmbeddedPostgres | None = None
         self.redis: EmbeddedRedis | None = None
+        self._simulator_pid = 0
 
     def start(self) -> Self:
         """Returns when every service takes work. Raises a `StackError` that says what stands in the way."""
@@ -103,6 +104,15 @@ class Stack:
     @property
     def gateway(self) -> str:
         return self.services.of("gateway")[0].address
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of everything that was started here."""
+        stores = {"postgres": self.postgres, "redis": self.redis}
+        found = {name: store.pid for name, store in stores.items() if store is not None}
+        if self._simulator_pid:
+            found["simulator"] = self._simulator_pid
+        return found | {process.name: process.pid for process in self.services.running}
 
     def endpoints(self) -> list[Endpoint]:
         """Where everything is reached; stores without their passwords."""
@@ -179,6 +189,7 @@ class Stack:
             arguments += ["--tls-cert", str(tls.chain), "--tls-key", str(tls.key)]
         child, urls = start_simulator(self._environ, self._log("simulator"), arguments)
         self._stops.append(lambda: _end(child))
+        self._simulator_pid = child.pid
         self.control_url = urls["control_url"]
         return {name: urls[key] for name, key in BROKER_URLS.items()}
 
