@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from paceline.domain.errors import Invalid
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.money import ZERO
 
@@ -71,6 +72,10 @@ class Thresholds:
     rearm: Decimal = Decimal(55)
     liquidation: Decimal = Decimal(10)
 
+    def __post_init__(self) -> None:
+        if not (self.liquidation < self.warning <= self.rearm):
+            raise Invalid("thresholds", "liquidation must be below warning, and warning not above rearm")
+
 
 class RiskAction(StrEnum):
     WARN = "WARN"
@@ -83,14 +88,15 @@ class Step:
     actions: tuple[RiskAction, ...] = ()
 
 
-def step(state: RiskState, level: Decimal, thresholds: Thresholds) -> Step:
+def step(state: RiskState, level: Decimal, thresholds: Thresholds, *, confirmed: bool = True) -> Step:
     """Once per crossing: what was warned is not warned again before it has recovered.
 
-    A liquidation ends by its own evidence (flat books), never because a price came back.
+    A liquidation needs evidence that is `confirmed`; it ends by its own (flat books), never because a price
+    came back.
     """
     if state is RiskState.LIQUIDATING:
         return Step(state)
-    if level <= thresholds.liquidation:
+    if confirmed and level <= thresholds.liquidation:
         warned = (RiskAction.WARN,) if state is RiskState.CALM else ()
         return Step(RiskState.LIQUIDATING, (*warned, RiskAction.LIQUIDATE))
     if state is RiskState.CALM and level <= thresholds.warning:
@@ -98,3 +104,25 @@ def step(state: RiskState, level: Decimal, thresholds: Thresholds) -> Step:
     if state is RiskState.WARNED and level > thresholds.rearm:
         return Step(RiskState.CALM)
     return Step(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Between these levels nothing happens: above `lower`, and not above `upper`."""
+
+    lower: Decimal
+    upper: Decimal
+
+
+def quiet(state: RiskState, thresholds: Thresholds) -> Span:
+    """Where nobody has to look: `step` changes nothing within."""
+    if state is RiskState.LIQUIDATING:
+        return Span(-INFINITE, INFINITE)
+    if state is RiskState.WARNED:
+        return Span(thresholds.liquidation, thresholds.rearm)
+    return Span(thresholds.warning, INFINITE)
+
+
+def after_liquidation(level: Decimal, thresholds: Thresholds) -> RiskState:
+    """Flat at last: whoever is not above the line of recovery is not warned anew."""
+    return RiskState.CALM if level > thresholds.rearm else RiskState.WARNED

@@ -208,6 +208,13 @@ RISK_PASS_SECONDS = _seconds("paceline_risk_pass_seconds", "One re-pricing of ev
 RISK_PASS_LAG_SECONDS = _seconds("paceline_risk_pass_lag_seconds", "How late a pass began.")
 RISK_ACCOUNTS = _gauge("paceline_risk_accounts", "Accounts in the loop.")
 STALE_PRICES = _gauge("paceline_risk_stale_prices", "Held instruments whose price is too old to act on.")
+RISK_UNSOUND_PRICES = _counter(
+    "paceline_risk_unsound_prices_total", "Ticks that no market can have told: not acted on."
+)
+RISK_WITHHELD = _gauge(
+    "paceline_risk_withheld_accounts",
+    "Accounts at or below a line by what is known, not judged because that is stale or contradictory.",
+)
 RISK_WARNINGS = _counter("paceline_risk_warnings_total", "Margin warnings given.")
 LIQUIDATIONS = _counter("paceline_risk_liquidations_total", "Liquidations begun.", "cause")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
+from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.database import Database
@@ -15,6 +16,7 @@ from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.position_facts import PostgresPositionFacts
+from paceline.adapters.postgres.risk_states import PostgresRiskStates
 from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
@@ -23,7 +25,8 @@ from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import risk_pb2, risk_pb2_grpc
 from paceline.domain.account import Broker
-from paceline.domain.ids import Offset, Partition
+from paceline.domain.calendar import always_open
+from paceline.domain.ids import AccountId, Epoch, Offset, Partition
 from paceline.runtime.broker_settings import lease_times
 from paceline.runtime.budget import Budget
 from paceline.runtime.common_settings import advertised_address
@@ -34,6 +37,7 @@ from paceline.runtime.grpc_client import channel_pool
 from paceline.runtime.grpc_server import GrpcServer, grpc_server
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
@@ -46,6 +50,7 @@ from services.risk.checkpoints import Checkpointer
 from services.risk.funds import FundsReader, Rhythm
 from services.risk.passes import Passes
 from services.risk.publish import Material, Publisher
+from services.risk.sentinel import Sentinel
 from services.risk.servicer import RiskServicer
 from services.risk.settings import Settings
 from services.risk.ticks import TickFollower
@@ -77,6 +82,18 @@ class Parts:
         self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
         channels = channel_pool(runtime)
         self.funds = self._funds(runtime, stores)
+        self.passes = Passes(self.board, clock, runtime.metrics, settings.pass_ms)
+        self.sentinel = Sentinel(
+            self.board,
+            self.passes,
+            PostgresRiskStates(database),
+            self._epoch,
+            india() if settings.market_hours is MarketHours.INDIA else always_open(),
+            clock,
+            runtime.metrics,
+            hurry=self.funds.hurry,
+            wanted=lambda: None,
+        )
         self.books = Books(
             self.board,
             PostgresJournal(database),
@@ -85,13 +102,13 @@ class Parts:
             PostgresInstruments(database),
             clock,
             on_ready=self._follow,
-            on_member=self.funds.hear,
+            on_member=self._member,
             on_doubt=self.funds.hurry,
         )
         self.checkpoints = Checkpointer(
             PostgresPositionFacts(database),
             self.books.done,
-            lambda partition: self.partitions.lease(partition).epoch,
+            self._epoch,
             clock,
             settings.checkpoint_interval_s,
         )
@@ -105,9 +122,14 @@ class Parts:
             settings.stream_batch_events,
         )
         self.ticks = TickFollower(
-            SERVICE, self.board, channels, self.feeds, clock, settings.ticks_interval_ms
+            SERVICE,
+            self.board,
+            channels,
+            self.feeds,
+            clock,
+            runtime.metrics,
+            settings.ticks_interval_ms,
         )
-        self.passes = Passes(self.board, clock, runtime.metrics, settings.pass_ms)
         self.publisher = Publisher(
             self.board, self.passes, RedisPortfolios(stores.redis), clock, _material(settings)
         )
@@ -119,6 +141,13 @@ class Parts:
     async def lose(self, partitions: Sequence[Partition]) -> None:
         await self.follower.drop(partitions)
         self.books.drop(partitions)
+
+    def _epoch(self, partition: Partition) -> Epoch:
+        return self.partitions.lease(partition).epoch
+
+    def _member(self, account_id: AccountId) -> None:
+        self.funds.hear(account_id)
+        self.sentinel.hear(account_id)
 
     def _demand(self) -> None:
         self.ticks.demand()
@@ -167,6 +196,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("prices", parts.ticks.run())
     runtime.spawn("publish", parts.publisher.run())
     runtime.spawn("passes", parts.passes.run())
+    runtime.spawn("sentinel", parts.sentinel.run())
+    runtime.spawn("listings", parts.books.relist())
     runtime.spawn("events", parts.follower.run())
     own(
         runtime,

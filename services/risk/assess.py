@@ -24,7 +24,7 @@ class Assessment:
     unrealised: Ints
     stale: Flags
     late_prices: int
-    """Held instruments whose price is missing or too old."""
+    """Held instruments whose price is missing, too old or not to be trusted."""
 
 
 def assess(
@@ -40,10 +40,12 @@ def assess(
     unrealised = np.zeros(accounts.top, np.int64)
     np.add.at(unrealised, account, worth)
 
-    late = instruments.cells[:taken] > 0
-    late &= instruments.price_ns[:taken] < now_ns - ages.price_max_ms * _NS_PER_MS
+    late = instruments.price_ns[:taken] < now_ns - ages.price_max_ms * _NS_PER_MS
+    late |= instruments.unsound[:taken] | instruments.unlisted[:taken]
+    late &= instruments.cells[:taken] > 0
     stale = accounts.funds_ns[: accounts.top] < now_ns - ages.funds_max_ms * _NS_PER_MS
     stale |= accounts.broken[: accounts.top]
+    stale |= accounts.funds_ns[: accounts.top] < accounts.doubt_ns[: accounts.top]
     if late.any():
         stale[account[np.take(late, instrument) & (cells.quantity[:held] != 0)]] = True
     return Assessment(unrealised, stale, int(late.sum()))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -10,9 +11,11 @@ import structlog
 from paceline.domain.account import Account
 from paceline.domain.ids import AccountId, InstrumentId, Partition
 from paceline.domain.instrument import Exchange, InstrumentKey, Segment
+from paceline.domain.money import ONE
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import Funds, PositionReport
+from paceline.domain.risk import RiskState
 from services.risk.assess import Ages, assess
 from services.risk.columns import AccountTable, CellTable, InstrumentTable
 from services.risk.fold import FLAT, Position, fold
@@ -21,6 +24,15 @@ from services.risk.scale import UnrepresentableError, bounded, units_of, whole
 _log = structlog.get_logger(__name__)
 
 _NS_PER_S = 1_000_000_000
+
+
+class Money(NamedTuple):
+    """One reading of the funds, in units."""
+
+    cash: int
+    realised: int
+    collateral: int
+    used_margin: int
 
 
 @dataclass(slots=True)
@@ -35,6 +47,9 @@ class Seat:
     answered_ns: int = 0
     fills: int = 0
     """Counted since it came, to see whether one crossed a reading of the funds."""
+    before: Money | None = None
+    """The reading of the funds before the newest."""
+    state: RiskState = RiskState.CALM
     cells: dict[int, int] = field(default_factory=dict)
 
 
@@ -109,17 +124,30 @@ class Board:
 
     # -- what happens to them
 
-    def know(self, instrument_id: InstrumentId, multiplier: Decimal) -> None:
-        """Must be told before a position in it is. One that is counted in parts is never priced."""
-        place = self.instruments.take()
-        self.names.instruments[instrument_id] = place
+    def know(self, instrument_id: InstrumentId, multiplier: Decimal | None) -> None:
+        """Must be told before a position in it is; None where no master knows it: then it counts once, and
+        nobody who holds it is judged. One that is counted in parts is never priced.
+        """
+        place = self.names.instruments.get(instrument_id)
+        if place is None:
+            place = self.names.instruments[instrument_id] = self.instruments.take()
+        self.instruments.unlisted[place] = multiplier is None
+        multiplier = ONE if multiplier is None else multiplier
         try:
             self.instruments.multiplier[place] = whole(multiplier)
+            if self.instruments.weight[place]:
+                self.instruments.weight[place] = self.instruments.multiplier[place]
         except UnrepresentableError as problem:
             _log.error("risk.uncountable", instrument=instrument_id, problem=str(problem))
 
     def unknown(self, instruments: Iterable[InstrumentId]) -> frozenset[InstrumentId]:
         return frozenset(each for each in instruments if each not in self.names.instruments)
+
+    def unlisted(self) -> frozenset[InstrumentId]:
+        """Those that are held and that no master knew when it was asked."""
+        unlisted, held = self.instruments.unlisted, self.instruments.cells
+        places = self.names.instruments.items()
+        return frozenset(each for each, place in places if unlisted[place] and held[place])
 
     def listed(self, instrument_id: InstrumentId, exchange: Exchange, segment: Segment) -> None:
         """Remember where it is traded."""
@@ -144,6 +172,12 @@ class Board:
         self.accounts.broken[seat.row] = True
         self.accounts.touched[seat.row] = True
 
+    def doubt(self, seat: Seat, at_ns: int) -> None:
+        """Its broker contradicts what its fills came to: it is judged again by funds asked for after this."""
+        self.accounts.doubt_ns[seat.row] = at_ns
+        self.accounts.touched[seat.row] = True
+        _log.error("risk.contradicted", account=seat.account.account_id)
+
     def position(self, seat: Seat, key: InstrumentKey) -> Position:
         cell = seat.cells.get(self.names.key(key))
         if cell is None:
@@ -166,15 +200,22 @@ class Board:
         self.cells.cost[cell] = bounded(position.cost)
 
     def set_funds(self, funds: Funds, asked_ns: int, answered_ns: int) -> None:
-        """What was gained by fills until then is part of it."""
+        """What was gained by fills until then is part of it. What cannot be money is not taken
+        (`UnrepresentableError`): what was read before counts until it is too old.
+        """
         seat, accounts = self.seats[funds.account_id], self.accounts
         row = seat.row
         numbers = (funds.cash, funds.realised, funds.collateral, funds.used_margin)
-        try:
-            cash, realised, collateral, used_margin = map(units_of, numbers)
-        except UnrepresentableError as problem:
-            self.break_off(seat, problem)
-            return
+        cash, realised, collateral, used_margin = map(units_of, numbers)
+        if used_margin < 0:
+            raise UnrepresentableError(f"{funds.used_margin} is no margin")
+        if accounts.funds_ns[row]:
+            seat.before = Money(
+                int(accounts.cash[row]),
+                int(accounts.realised[row]) + int(accounts.gained[row]),
+                int(accounts.collateral[row]),
+                int(accounts.used_margin[row]),
+            )
         accounts.cash[row], accounts.realised[row] = cash, realised
         accounts.collateral[row], accounts.used_margin[row] = collateral, used_margin
         accounts.gained[row] = 0
@@ -195,10 +236,17 @@ class Board:
             return
         if received_ns < prices.price_ns[place]:
             return
+        prices.unsound[place] = False
         bounded(price * int(prices.largest[place]) * int(prices.multiplier[place]))
         prices.price[place] = price
         prices.price_ns[place] = received_ns
         prices.weight[place] = prices.multiplier[place]
+
+    def distrust(self, instrument_id: InstrumentId) -> None:
+        """What was told of it cannot be a price: until one comes that can, nobody who holds it is judged."""
+        place = self.names.instruments.get(instrument_id)
+        if place is not None:
+            self.instruments.unsound[place] = True
 
     # -- what comes of it
 

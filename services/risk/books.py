@@ -13,7 +13,6 @@ from paceline.domain.account import Account, AccountState
 from paceline.domain.errors import Forgotten, Unavailable
 from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, InstrumentId, Offset, Partition
-from paceline.domain.money import ONE
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
@@ -32,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 32
 _LOOK_S = 0.05
 _AGAIN_S = 0.5
+_RELIST_S = 5.0
 
 
 class Books:
@@ -171,7 +171,13 @@ class Books:
         body = event.fact.body
         if not isinstance(body, Fill | PositionReport) or body.account_id not in self._board.seats:
             return
-        if self._board.fold(body):
+        seat = self._board.seats[body.account_id]
+        before = self._board.position(seat, body.key)
+        doubtful = self._board.fold(body)
+        if isinstance(body, PositionReport) and self._board.position(seat, body.key) != before:
+            self._board.doubt(seat, event.journaled_ns)
+            doubtful = True
+        if doubtful:
             self._on_doubt(body.account_id)
 
     async def _admit(self, account_ids: Iterable[AccountId]) -> None:
@@ -198,4 +204,19 @@ class Books:
         found = await self._instruments.get_many(unknown)
         for instrument_id in self._board.unknown(unknown):
             instrument = found.get(instrument_id)
-            self._board.know(instrument_id, instrument.multiplier if instrument else ONE)
+            if instrument is None:
+                _log.error("risk.unlisted", instrument=instrument_id)
+            self._board.know(instrument_id, instrument.multiplier if instrument else None)
+
+    async def relist(self) -> None:
+        """Until cancelled: whatever no master knew is looked up again."""
+        while True:
+            await self._clock.sleep(_RELIST_S)
+            unlisted = self._board.unlisted()
+            if not unlisted:
+                continue
+            try:
+                for instrument_id, instrument in (await self._instruments.get_many(unlisted)).items():
+                    self._board.know(instrument_id, instrument.multiplier)
+            except Unavailable as problem:
+                _log.warning("books.unreachable", problem=str(problem))

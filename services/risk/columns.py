@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 _FIRST = 64
 
@@ -18,6 +19,10 @@ def _ints() -> Ints:
 
 def _flags() -> Flags:
     return np.zeros(_FIRST, np.bool_)
+
+
+def _floats() -> Floats:
+    return np.zeros(_FIRST, np.float64)
 
 
 @dataclass(slots=True)
@@ -73,6 +78,14 @@ class AccountTable(Table):
     """Something about it could not be counted."""
     touched: Flags = field(default_factory=_flags)
     """Changed by something else than a price since the last pass."""
+    doubt_ns: Ints = field(default_factory=_ints)
+    """Funds that were asked for before this say nothing of what it holds."""
+
+    armed: Flags = field(default_factory=_flags)
+    """Its lines are known."""
+    lower: Floats = field(default_factory=_floats)
+    """At or below this margin level something is to be done, and above `upper` too: a first sieve."""
+    upper: Floats = field(default_factory=_floats)
 
     turn: Ints = field(default_factory=_ints)
     """The pass that last changed it."""
@@ -101,6 +114,13 @@ class AccountTable(Table):
         self.seen_collateral[:top] = self.collateral[:top]
         self.seen_margin[:top] = self.used_margin[:top]
         self.seen_funds_ns[:top] = self.funds_ns[:top]
+
+    def levels(self) -> Floats:
+        """Margin levels in percent, of every row up to the top, as of the last pass."""
+        margin = self.seen_margin[: self.top]
+        levels = np.full(self.top, np.inf)
+        np.divide(self.equity() * 100.0, margin, out=levels, where=margin > 0)
+        return levels
 
     def equity(self) -> Ints:
         """Of every row up to the top, as of the last pass."""
@@ -134,5 +154,9 @@ class InstrumentTable(Table):
     """The multiplier once there is a price, else 0."""
     cells: Ints = field(default_factory=_ints)
     """Positions that are open in it."""
+    unlisted: Flags = field(default_factory=_flags)
+    """No master knows it."""
+    unsound: Flags = field(default_factory=_flags)
+    """The newest that was told of it cannot be a price."""
     largest: Ints = field(default_factory=_ints)
     """The largest quantity that one account held of it since anybody did."""

@@ -24,6 +24,7 @@ from paceline.runtime.budget import Budget
 from paceline.runtime.credentials import CredentialStore
 from paceline.runtime.log import RepeatGate
 from services.risk.board import Board, Seat
+from services.risk.scale import UnrepresentableError
 
 _log = structlog.get_logger(__name__)
 
@@ -160,6 +161,9 @@ class FundsReader:
             self._due_ns.pop(account_id, None)
         except BrokerRateLimited as refusal:
             pause_ms = max(pause_ms, refusal.retry_after_ms)
+        except UnrepresentableError as problem:
+            pause_ms = self._rhythm.again_ms
+            _log.error("funds.refused", account=account_id, problem=str(problem))
         except (BrokerError, Unavailable) as problem:
             held_back = self._gate.held_back("unread")
             if held_back is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paceline.runtime.broker_settings import BrokerSettings
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.settings import CrossRule, setting
 
 
@@ -17,6 +18,9 @@ class Settings(BrokerSettings):
         CrossRule(("funds_age_max_ms", "funds_interval_ms"), _always_stale),
     )
 
+    market_hours: MarketHours = setting(
+        default=MarketHours.INDIA, about="whether old prices alarm by the exchanges' calendar or at any time"
+    )
     pass_ms: int = setting(
         default=200, minimum=10, maximum=10_000, about="how often every account is reckoned anew"
     )

@@ -12,6 +12,8 @@ from paceline.domain.ids import InstrumentId
 from paceline.ports.clock import Clock
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.log import RepeatGate
+from paceline.runtime.metric_names import RISK_UNSOUND_PRICES
+from paceline.runtime.metrics import Metrics
 from paceline.runtime.routes import Routes
 from services.risk.board import Board
 from services.risk.scale import UnrepresentableError, price_units
@@ -21,6 +23,17 @@ _log = structlog.get_logger(__name__)
 _LOOK_S = 0.1
 _REOPEN_S = 0.2
 _SILENCE_S = 10.0
+_SCALE_MAX = 18
+
+
+def sound(tick: feed_pb2.Tick) -> None:
+    """Raises `UnrepresentableError` where no market can have told it."""
+    if tick.scale > _SCALE_MAX:
+        raise UnrepresentableError(f"a price of {tick.scale} digits")
+    if tick.last <= 0:
+        raise UnrepresentableError(f"{tick.last} is no price")
+    if tick.bid < 0 or tick.ask < 0 or (tick.ask and tick.bid > tick.ask):
+        raise UnrepresentableError(f"its quotes are crossed: bid {tick.bid}, ask {tick.ask}")
 
 
 class TickFollower:
@@ -33,6 +46,7 @@ class TickFollower:
         channels: ChannelPool,
         routes: Routes,
         clock: Clock,
+        metrics: Metrics,
         interval_ms: int,
     ) -> None:
         self._consumer = consumer
@@ -42,6 +56,7 @@ class TickFollower:
         self._clock = clock
         self._interval_ms = interval_ms
         self._gate = RepeatGate(clock)
+        self._unsound = metrics.counter(RISK_UNSOUND_PRICES)
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._changes: dict[str, asyncio.Event] = {}
 
@@ -111,10 +126,13 @@ class TickFollower:
         for tick in response.ticks:
             instrument_id = InstrumentId(tick.instrument_id)
             try:
+                sound(tick)
                 price = price_units(tick.last, tick.scale)
                 self._board.set_price(instrument_id, price, tick.received_ns)
             except UnrepresentableError as problem:
+                self._board.distrust(instrument_id)
+                self._unsound.inc()
                 if self._gate.held_back(instrument_id) is not None:
-                    _log.warning("ticks.uncountable", instrument=instrument_id, problem=str(problem))
+                    _log.error("ticks.unsound", instrument=instrument_id, problem=str(problem))
         if response.unknown_instrument_ids:
             _log.warning("ticks.unknown", instruments=list(response.unknown_instrument_ids))

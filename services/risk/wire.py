@@ -6,9 +6,16 @@ from paceline.adapters.wire.orders import position_to_wire
 from paceline.adapters.wire.times import timestamp_of_ns
 from paceline.api.v1 import order_pb2, risk_pb2
 from paceline.domain.position import PositionReport
+from paceline.domain.risk import RiskState
 from services.risk.board import Board, Seat
 from services.risk.portfolios import as_of_ns, known, oldest_price_ns, portfolio_of, reports_of
 from services.risk.scale import decimal_of
+
+_STATES = {
+    RiskState.CALM: risk_pb2.RISK_STATE_NORMAL,
+    RiskState.WARNED: risk_pb2.RISK_STATE_WARNED,
+    RiskState.LIQUIDATING: risk_pb2.RISK_STATE_LIQUIDATING,
+}
 
 
 def portfolio_message(board: Board, seat: Seat, *, with_positions: bool) -> risk_pb2.Portfolio:
@@ -16,8 +23,7 @@ def portfolio_message(board: Board, seat: Seat, *, with_positions: bool) -> risk
     wire = portfolio_to_wire(portfolio_of(board, seat))
     row, accounts = seat.row, board.accounts
     wire.collateral.value = text_of(decimal_of(int(accounts.seen_collateral[row])))
-    if wire.stale:
-        wire.state = risk_pb2.RISK_STATE_NOT_JUDGED
+    wire.state = risk_pb2.RISK_STATE_NOT_JUDGED if wire.stale else _STATES[seat.state]
     if known(board, seat):
         wire.funds_time.CopyFrom(timestamp_of_ns(int(accounts.seen_funds_ns[row])))
     else:

@@ -1427,6 +1427,39 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: risk_states_of
+-- How accounts stand, with their lines; `ended_ns` tells of a liquidation that is over and was not drawn on yet.
+SELECT a.account_id, coalesce(s.state, 'CALM') AS state, coalesce(s.turn, 0) AS turn,
+    coalesce(l.warning_percent, 50) AS warning_percent, coalesce(l.rearm_percent, 55) AS rearm_percent,
+    coalesce(l.liquidation_percent, 10) AS liquidation_percent,
+    CASE WHEN s.state = 'LIQUIDATING' THEN coalesce((
+        SELECT (extract(epoch FROM max(r.ended_at)) * 1000000000)::bigint FROM liquidation_requests r
+        WHERE r.account_id = a.account_id
+        HAVING bool_and(r.ended_at IS NOT NULL)), 0) ELSE 0 END AS ended_ns
+FROM accounts a LEFT JOIN risk_states s USING (account_id) LEFT JOIN risk_limits l USING (account_id)
+WHERE a.account_id = ANY($1::text[])
+
+-- name: risk_states_write
+-- Takes turns: each once, whoever else had the same thought.
+INSERT INTO risk_states AS mine (account_id, partition, state, turn, cause)
+SELECT * FROM unnest($1::text[], $2::smallint[], $3::text[], $4::bigint[], $5::jsonb[])
+    AS given(account_id, partition, state, turn, cause) ORDER BY account_id
+ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, turn = excluded.turn, cause = excluded.cause,
+    partition = excluded.partition, changed_at = now()
+WHERE mine.turn = excluded.turn - 1
+RETURNING account_id
+
+-- name: liquidation_requests_insert
+-- Liquidations that are wanted; one that is wanted already is not wanted twice.
+INSERT INTO liquidation_requests (liquidation_id, account_id, partition, cause)
+SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[])
+ON CONFLICT DO NOTHING
+
+-- name: alerts_lay_out
+-- Alerts for everyone who wants them.
+SELECT paceline_alert(alert_id, account_id, kind, facts)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS given(alert_id, account_id, kind, facts)
+
 -- name: trade_open
 -- Trades of accounts that are not closed.
 SELECT trade_id, account_id, instrument_id, product, side, quantity, entry_order_id, exit_order_id, exited,

@@ -289,7 +289,8 @@ def test_what_would_leave_64_bits_is_refused() -> None:
     made.fold(fill(other.account.account_id, 10**9, "100"))
     with pytest.raises(UnrepresentableError):
         made.set_price(SBIN.instrument_id, price_units(10**6, 0), NOW + 1)
-    made.set_funds(funds(other.account.account_id, "1e300"), NOW, NOW)
+    with pytest.raises(UnrepresentableError):
+        made.set_funds(funds(other.account.account_id, "1e300"), NOW, NOW)
     made.assess(NOW)
-    assert [bool(made.accounts.broken[seat.row]) for seat in (one, other)] == [True, True]
+    assert [bool(made.accounts.broken[seat.row]) for seat in (one, other)] == [True, False]
     assert made.instruments.price[0] == 1_000_000

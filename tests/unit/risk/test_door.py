@@ -97,7 +97,7 @@ async def test_a_portfolio_with_its_positions() -> None:
         "100.0000",
     )
     assert told.margin_level_percent.value == "1004.2000"
-    assert (told.stale, told.state) == (False, risk_pb2.RISK_STATE_UNSPECIFIED)
+    assert (told.stale, told.state) == (False, risk_pb2.RISK_STATE_NORMAL)
     (position,) = told.positions
     assert position.report.average_price.value == "100.1000"
     assert (position.unrealised.amount.value, position.last_price.value) == ("4.2000", "101.5000")
@@ -218,7 +218,9 @@ def test_ticks_become_prices_and_what_is_none_is_left_out() -> None:
     made = board("F1")
     made.fold(fill(F1, 1, "100"))
     unused: Any = None
-    ticks = TickFollower("risk", made, cast(ChannelPool, unused), cast(Routes, unused), FakeClock(), 50)
+    ticks = TickFollower(
+        "risk", made, cast(ChannelPool, unused), cast(Routes, unused), FakeClock(), Metrics(), 50
+    )
     told = [
         feed_pb2.Tick(instrument_id=SBIN.instrument_id, scale=2, last=10_150, received_ns=NOW),
         feed_pb2.Tick(instrument_id=SBIN.instrument_id, scale=0, last=2**62, received_ns=NOW + 1),
