@@ -100,6 +100,9 @@ class PostgresPlans:
     async def frozen_sizings(
         self, account_id: AccountId, order_id: BrokerOrderId, subscriptions: Iterable[SubscriptionId]
     ) -> Mapping[SubscriptionId, SizingInputs]:
+        rows = await self._database.fetch(_FROZEN, account_id, [order_id], list(subscriptions))
+        return {SubscriptionId(row["subscription_id"]): sizing_of(row) for row in rows}
+
     async def sizings_of_orders(
         self,
         account_id: AccountId,
@@ -111,9 +114,6 @@ class PostgresPlans:
             mine = found.setdefault(SubscriptionId(row["subscription_id"]), {})
             mine[BrokerOrderId(row["order_id"])] = sizing_of(row)
         return found
-
-        rows = await self._database.fetch(_FROZEN, account_id, [order_id], list(subscriptions))
-        return {SubscriptionId(row["subscription_id"]): sizing_of(row) for row in rows}
 
     async def decisions_of(self, event: EventIdentity) -> Sequence[Decision]:
         return await _read_decisions(self._database, event, None)
