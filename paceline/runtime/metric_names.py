@@ -188,6 +188,15 @@ ORDERS_UNKNOWN = _gauge(
 RECONCILES = _counter(
     "paceline_executor_reconciles_total", "Order-book reads that settled a fate.", "cause", "outcome"
 )
+CHASE_STEPS = _counter(
+    "paceline_executor_chase_steps_total",
+    "Protected limits that rested and were moved, replaced or given up.",
+    "intent",
+    "outcome",
+)
+CHASE_WAITING = _gauge(
+    "paceline_executor_chase_waiting", "Protected limits that rest just now, by why.", "reason", "intent"
+)
 DRIFTS = _gauge(
     "paceline_executor_drifts", "Keys in which ledgers and the broker's position book differ just now."
 )

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersLogins, FyersSettings
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.chases import PostgresChases
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.database import Database
@@ -49,6 +50,7 @@ from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
 from services.executor.books import OrderBooks
 from services.executor.changes import Changes
+from services.executor.chase import Chaser, chase_policy
 from services.executor.drift import DriftWatch, Pace, PositionBooks
 from services.executor.flights import Patience
 from services.executor.floor import Floor
@@ -157,6 +159,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("sweep", sweeper.run())
     runtime.spawn("events", follower.run())
     watch_drift(runtime, stores, partitions, trading, desks)
+    chase_limits(runtime, stores, partitions, trading, desks)
     own(runtime, partitions, address, gain=tenure.gain, surrender=tenure.surrender, lose=tenure.lose)
 
 
@@ -300,6 +303,23 @@ def watch_drift(
         Pace(settings.drift_every_ms, settings.settle_ms, settings.drift_quiet_ms),
     )
     runtime.spawn("drift", watch.run())
+
+
+def chase_limits(
+    runtime: Runtime[Settings], stores: Stores, partitions: Partitions, trading: Trading, desks: Desks
+) -> None:
+    chaser = Chaser(
+        PostgresChases(stores.database),
+        desks.lots,
+        RedisPrices(stores.redis),
+        partitions,
+        desks.changes.bring,
+        desks.floor.take_in,
+        runtime.clock,
+        runtime.metrics,
+        chase_policy(runtime.settings, trading.broker.limits),
+    )
+    runtime.spawn("chase", chaser.run())
 
 
 async def serve(runtime: Runtime[Settings], desks: Desks, roster: Roster) -> str:

@@ -52,6 +52,33 @@ class Settings(BrokerSettings):
     warm_connections: int = setting(
         default=0, minimum=0, maximum=5_000, about="connections to the broker opened ahead, per egress"
     )
+    chase_rest_ms: int = setting(
+        default=2_000,
+        minimum=50,
+        maximum=600_000,
+        about="how long a protected limit rests unfilled before it follows the price; doubled with each step",
+    )
+    chase_rest_longest_ms: int = setting(
+        default=30_000, minimum=50, maximum=3_600_000, about="longest pause between two such steps"
+    )
+    chase_price_age_max_ms: int = setting(
+        default=5_000, minimum=100, maximum=600_000, about="an older price moves no order"
+    )
+    chase_entry_steps_max: int = setting(
+        default=5, minimum=0, maximum=100, about="how often an entry follows before it is given up"
+    )
+    chase_entry_max_ms: int = setting(
+        default=30_000,
+        minimum=100,
+        maximum=86_400_000,
+        about="how long an entry may rest before it is given up",
+    )
+    chase_exit_step_bps: int = setting(
+        default=100, minimum=1, maximum=5_000, about="how far beyond the last price an exit goes with each step"
+    )
+    chase_exit_reach_bps: int = setting(
+        default=1_000, minimum=1, maximum=9_000, about="how far beyond the last price an exit may ever be"
+    )
     drift_every_ms: int = setting(
         default=60_000,
         minimum=100,

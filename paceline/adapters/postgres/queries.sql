@@ -673,6 +673,49 @@ FROM (
 WHERE c.tag = m.tag
 RETURNING c.tag, legal
 
+-- name: chase_resting
+-- Protected limits of copies that rest at brokers and are not being changed, longest untouched first.
+SELECT c.*, s.filters ->> 'allowance_bps' AS allowance_bps, s.settings -> 'protection' AS protection,
+    coalesce(h.steps, 0) AS steps, coalesce(h.modifications, 0) AS modifications,
+    greatest(nullif(greatest(c.accepted_ns, c.sent_ns), 0), c.protected_ns, c.planned_ns) AS began_ns,
+    greatest(c.accepted_ns, c.sent_ns, c.planned_ns, c.protected_ns, c.filled_ns, h.stepped_ns) AS touched_ns
+FROM copy_orders c
+LEFT JOIN chases h USING (copy_order_id)
+LEFT JOIN subscriptions s ON s.subscription_id = c.subscription_id
+WHERE c.partition = ANY($1::smallint[]) AND c.status IN ('WORKING', 'PARTIAL') AND c.protected
+  AND c.order_type = 'LIMIT' AND NOT c.offline AND c.subscription_id IS NOT NULL
+  AND NOT EXISTS (SELECT FROM copy_commands m WHERE m.copy_order_id = c.copy_order_id
+      AND m.status IN ('PLANNED', 'UNKNOWN'))
+ORDER BY touched_ns, c.copy_order_id LIMIT $2
+
+-- name: chase_changing
+-- Whether a change is on its way to an order; read once its row and its ledger are locked.
+SELECT EXISTS (SELECT FROM copy_commands WHERE copy_order_id = $1 AND status IN ('PLANNED', 'UNKNOWN'))
+
+-- name: chase_step
+-- One step more; a step that was taken already is not taken again.
+INSERT INTO chases AS h (copy_order_id, partition, steps, modifications, stepped_ns, replacing)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (copy_order_id) DO UPDATE SET steps = excluded.steps, modifications = excluded.modifications,
+    stepped_ns = excluded.stepped_ns, replacing = excluded.replacing
+WHERE h.steps = excluded.steps - 1
+RETURNING steps
+
+-- name: chase_replaceable
+-- Orders that were cancelled for another to take their place, and have ended.
+SELECT c.* FROM chases h JOIN copy_orders c USING (copy_order_id)
+WHERE h.replacing AND h.partition = ANY($1::smallint[])
+  AND c.status NOT IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+ORDER BY h.stepped_ns, c.copy_order_id
+
+-- name: chase_replaced
+-- Its place is taken, or nothing is left to take it; true for the first who says so.
+UPDATE chases SET replacing = false WHERE copy_order_id = $1 AND replacing RETURNING true
+
+-- name: chase_given_up
+-- What the end of an order goes by, once it is taken back.
+UPDATE copy_orders SET ends_as = $2, version = version + 1, updated_at = now() WHERE tag = $1
+
 -- name: fill_insert
 -- Trades of copy orders, each once.
 INSERT INTO fills (tag, trade_id, copy_order_id, account_id, event_identity, quantity, price, broker_time_ns,

@@ -3,13 +3,16 @@
 An entry follows the price as far as its allowance and for a while; an exit follows it until it is filled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
 from paceline.domain.copying.protect import BY_ALLOWANCE, locked, protected_limit
+from paceline.domain.copying.surplus import Correction
+from paceline.domain.copying.tags import copy_order_id_of, tag_of
 from paceline.domain.instrument import Instrument
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.money import BPS
 from paceline.domain.order import OrderType, Side
 from paceline.domain.order_states import TERMINAL
@@ -37,6 +40,8 @@ class ChaseReason(StrEnum):
     """An exit is as far beyond the last price as it may ever be."""
     STEPS_USED_UP = "CHASE_STEPS_USED_UP"
     TIME_USED_UP = "CHASE_TIME_USED_UP"
+    REPLACED = "CHASE_REPLACED"
+    """Another order takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Modify:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """The broker changes this order no more: it is cancelled, and another one placed at this price."""
+    """The broker changes this exit no more: it is cancelled, and another one placed at about this price."""
 
     price: Decimal
 
@@ -123,6 +128,34 @@ def chase(chased: Chased, price: LastPrice | None, now_ns: int, policy: ChasePol
     return _within_time(_step(chased, price, now_ns, policy), chased, now_ns, policy)
 
 
+def replacement(
+    order: CopyOrder, ledger: Ledger, instrument: Instrument, price: Decimal, now_ns: int
+) -> Correction | None:
+    """The next step of an exit that was cancelled for it: its rest, but never more than is held too much."""
+    side, surplus = order.spec.side, ledger.surplus(instrument.lot)
+    quantity = min(order.spec.quantity - order.filled, max(-surplus * int(side), Decimal(0)))
+    if order.intent is not Intent.EXIT or order.subscription_id is None or quantity <= 0:
+        return None
+    step = order.step + 1
+    tag = tag_of(order.cause, order.subscription_id, leg=order.leg, slice_=order.slice, step=step)
+    again = replace(
+        order,
+        copy_order_id=copy_order_id_of(order.decision_id, order.leg, order.slice, step),
+        spec=replace(order.spec, quantity=quantity, limit_price=price),
+        step=step,
+        tag=tag,
+        planned_ns=now_ns,
+        status=CopyStatus.PLANNED,
+        broker_order_id=None,
+        filled=Decimal(0),
+        average_price=Decimal(0),
+        ends_as="",
+    )
+    signed = quantity * int(side)
+    planned = LedgerEntry(order.subscription_id, order.spec.key, EntryKind.PLANNED, Intent.EXIT, signed, tag)
+    return Correction((again,), (planned,))
+
+
 def _within_time(following: Chase, chased: Chased, now_ns: int, policy: ChasePolicy) -> Chase:
     """An entry whose time is over is given up, by the name of what it last waited for."""
     entering = chased.order.intent is Intent.ENTRY
@@ -150,7 +183,10 @@ def _step(chased: Chased, price: LastPrice | None, now_ns: int, policy: ChasePol
     if chased.order.intent is Intent.ENTRY and chased.steps >= policy.entry_steps_max:
         return GiveUp(ChaseReason.STEPS_USED_UP)
     most = policy.modifications_max
-    return Replace(wanted) if most is not None and chased.modifications >= most else Modify(wanted)
+    if most is None or chased.modifications < most:
+        return Modify(wanted)
+    entering = chased.order.intent is Intent.ENTRY
+    return GiveUp(ChaseReason.STEPS_USED_UP) if entering else Replace(wanted)
 
 
 def _entry_price(chased: Chased, last: Decimal) -> Decimal | ChaseReason:

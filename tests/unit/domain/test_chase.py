@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,30 +34,30 @@ BAND = instrument(band=(90, 110))
 TICKS = Protection(ProtectionKind.TICKS, 4)
 
 
-def at_rest(an_order: CopyOrder, limit: str, of: Instrument = SHARE, **options: object) -> Chased:
+def at_rest(an_order: CopyOrder, limit: str, of: Instrument = SHARE, **options: Any) -> Chased:
     """Since just so long that it may be moved; he traded at 100, and 1 % is allowed."""
     spec = replace(an_order.spec, limit_price=d(limit), protected=True)
     working = replace(an_order, spec=spec, status=CopyStatus.WORKING)
     began_ns = NOW - POLICY.rest_ms * MS
     return replace(
         Chased(working, of, began_ns, began_ns, allowance_bps=d(100), protection=TICKS),
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
-def bought(limit: str = "100.20", **options: object) -> Chased:
-    return at_rest(order(), limit, **options)  # type: ignore[arg-type]
+def bought(limit: str = "100.20", **options: Any) -> Chased:
+    return at_rest(order(), limit, **options)
 
 
-def sold(limit: str = "99", **options: object) -> Chased:
-    return at_rest(an_exit(), limit, **options)  # type: ignore[arg-type]
+def sold(limit: str = "99", **options: Any) -> Chased:
+    return at_rest(an_exit(), limit, **options)
 
 
 def seen(last: str, *, age_ms: int = 0, stale: bool = False) -> LastPrice:
     return LastPrice(d(last), NOW - age_ms * MS, stale)
 
 
-LONG_AGO = {"began_ns": NOW - POLICY.entry_max_ms * MS}
+LONG_AGO: dict[str, Any] = {"began_ns": NOW - POLICY.entry_max_ms * MS}
 TABLE = [
     pytest.param(bought(), seen("100.40"), Modify(d("100.60")), id="an entry follows by its ticks"),
     pytest.param(bought(), seen("100.95"), Modify(d("101")), id="but no further than its allowance"),

@@ -14,7 +14,10 @@ CREATE TABLE chases (
     partition     smallint NOT NULL,
     steps         integer NOT NULL,
     modifications integer NOT NULL,
-    stepped_ns    bigint NOT NULL
+    stepped_ns    bigint NOT NULL,
+    replacing     boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE chases IS
     'How often each order was moved or given up; each step has its command, and its audit entry.';
+COMMENT ON COLUMN chases.replacing IS 'It is cancelled so that another may take its place.';
+CREATE INDEX chases_replacing ON chases (partition) WHERE replacing;
