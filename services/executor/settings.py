@@ -74,7 +74,10 @@ class Settings(BrokerSettings):
         about="how long an entry may rest before it is given up",
     )
     chase_exit_step_bps: int = setting(
-        default=100, minimum=1, maximum=5_000, about="how far beyond the last price an exit goes with each step"
+        default=100,
+        minimum=1,
+        maximum=5_000,
+        about="how far beyond the last price an exit goes with each step",
     )
     chase_exit_reach_bps: int = setting(
         default=1_000, minimum=1, maximum=9_000, about="how far beyond the last price an exit may ever be"
