@@ -137,9 +137,9 @@ async def _measured(
             before=before,
         )
         await driver.drive(_WARM_S)
-        before, arrived = _cpu(running), await driver.accepted()
+        before, already = _cpu(running), await driver.accepted()
         rate = await driver.drive(seconds)
-        arrived = max(1, await driver.accepted() - arrived)
+        arrived = max(1, await driver.accepted() - already)
         spent = {name: round((now - before[name]) * 1e6 / arrived) for name, now in _cpu(running).items()}
         await driver.until_done(seconds)
         breaches = int((await control.get("/limits"))["breaches"])
