@@ -129,12 +129,12 @@ async def _measured(
         await registrar.wait_for_sessions(leaders * (followers_each + 1), lambda _count: None)
         await bare.rate(_WARM_S)
         bare_rate = await bare.rate(_BARE_S)
-        before = int((await control.get("/stats", only="totals"))["orders"])
+        orders = int((await control.get("/stats", only="totals"))["orders"])
         driver = _Driver(
             control,
             [(Day(channel, control, people), people) for people in crowds],
             followers_each,
-            before=before,
+            before=orders,
         )
         await driver.drive(_WARM_S)
         before, already = _cpu(running), await driver.accepted()
