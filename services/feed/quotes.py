@@ -102,7 +102,6 @@ class PriceWatch:
         self._told_ns = 0
         self._needed_since_ns: int | None = None
         self._stands_in = False
-        self._spoke = False
 
     @property
     def speaks(self) -> bool:
@@ -141,14 +140,13 @@ class PriceWatch:
             await self._clock.sleep(self._ages.quotes_ms / 1_000 if needed else _LOOK_S)
 
     def _tell(self, *, needed: bool) -> None:
-        """A socket that was just begun has the time of a silence to say its first word before it is news."""
+        """A socket that is only now begun, the first or another, has the time of a silence first."""
         now_ns = self._clock.now_ns()
-        self._spoke = self._spoke or self.speaks
         if not needed:
             self._needed_since_ns = None
         elif self._needed_since_ns is None:
             self._needed_since_ns = now_ns
-        patience_ns = 0 if self._spoke else self._ages.silent_ms * _NS_PER_MS
+        patience_ns = 0 if self._source.heard_ns else self._ages.silent_ms * _NS_PER_MS
         since_ns = self._needed_since_ns
         stands_in = since_ns is not None and now_ns - since_ns >= patience_ns
         if stands_in is not self._stands_in:

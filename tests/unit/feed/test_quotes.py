@@ -233,5 +233,7 @@ async def test_a_socket_that_has_not_yet_spoken_is_no_news_before_the_time_of_a_
             assert [each["event"] for each in logs[1:]] == ["prices.from_the_socket"]
             floor.socket.said.put_nowait(Unavailable("cut"))
             floor.socket.failure = Unavailable("still down")
-            await floor.pass_(1)
+            await floor.pass_(3)
+            assert "prices.standing_in" not in [each["event"] for each in logs[2:]]
+            await floor.pass_(6)
     assert "prices.standing_in" in [each["event"] for each in logs[2:]]
