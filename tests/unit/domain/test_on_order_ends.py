@@ -69,17 +69,6 @@ def test_a_copy_may_be_ahead_of_its_leaders_order_or_behind() -> None:
     assert numbers(day.books.ledger.ideal, day.books.ledger.buy_pledged) == (20, 30)
 
 
-def test_at_the_end_what_is_held_beyond_the_leaders_fill_is_flattened() -> None:
-    day = Day()
-    day.places()
-    day.world.broker_fills(day.books, day.at_broker().tag, d(50))
-    day.fills(40, "t1")
-    decision = day.says(BrokerStatus.CANCELLED, filled=d(40))
-    assert decision is not None
-    assert asked(decision) == [(Intent.EXIT, -30)]
-    assert decision.orders[0].spec.limit_price == d("99.00")
-
-
 def test_at_the_end_a_shortfall_is_forgone_by_name() -> None:
     day = Day()
     day.places()
@@ -172,17 +161,6 @@ def test_an_exit_goes_on_at_the_market_when_the_leaders_has_filled() -> None:
         d(50),
         d("108.90"),
     )
-
-
-def test_leader_flat_working_entry_copies_of_ended_orders_are_cancelled() -> None:
-    day = Day(mirroring(shortfall=ShortfallPolicy.CHASE))
-    day.places(100, order="in")
-    day.at_broker()
-    day.fills(100, "t1", "in")
-    day.says(BrokerStatus.TRADED, filled=d(100))
-    exiting = day.places(100, Side.SELL, order="out")
-    assert exiting.reason is SkipReason.NOTHING_HELD
-    assert changed(day.fills(-100, "t2", "out")) == [(CommandKind.CANCEL, None)]
 
 
 def test_an_order_that_turns_the_position_round_is_an_exit_and_an_entry() -> None:

@@ -90,15 +90,6 @@ def test_plain_market_orders_stand_where_the_exchange_fills_them() -> None:
     assert (spec.type, spec.limit_price) == (OrderType.MARKET, d(0))
 
 
-def test_in_transit_is_not_yet_accepted() -> None:
-    day = Day()
-    day.last = report(BrokerStatus.IN_TRANSIT)
-    assert day.tells(day.last) is None
-    placed = day.says()
-    assert placed is not None
-    assert asked(placed) == [(Intent.ENTRY, 50)]
-
-
 @pytest.mark.parametrize("before", [(), (BrokerStatus.IN_TRANSIT,)])
 def test_rejected_is_never_copied(before: tuple[BrokerStatus, ...]) -> None:
     day = Day()
@@ -238,12 +229,6 @@ def test_an_instrument_nobody_knows_is_skipped_by_name() -> None:
     state = LeaderState(LEADER)
     (decision,) = plan(happened, state, [day.books.copier], Market({}, NOW)).decisions
     assert decision.reason is SkipReason.INSTRUMENT_UNKNOWN
-
-
-def test_an_entry_against_another_copy_is_skipped() -> None:
-    day = Day()
-    day.books.copier = replace(day.books.copier, others_held=d(-1))
-    assert day.places().reason is SkipReason.OPPOSITE_HELD
 
 
 def test_a_fixed_size_is_for_the_leaders_whole_order() -> None:

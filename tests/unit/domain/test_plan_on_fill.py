@@ -12,15 +12,12 @@ from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, SkipReason
 from paceline.domain.copying.plan import plan, plan_chunk, rotated
 from paceline.domain.copying.tags import TAG_LENGTH, kind_of, tag_of
-from paceline.domain.copying.view import Copier, LeaderPosition, LeaderState
+from paceline.domain.copying.view import Copier
 from paceline.domain.ids import Tag
-from paceline.domain.instrument import Exchange
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import ExecutionStyle, SizingMode
+from paceline.domain.subscription import SizingMode
 from tests.unit.domain.given import (
-    KEY,
-    LEADER,
     NOW,
     S,
     copier,
@@ -30,7 +27,6 @@ from tests.unit.domain.given import (
     instrument,
     leader,
     market,
-    report,
     subscription,
 )
 
@@ -108,30 +104,12 @@ def test_less_than_a_lot_keeps_its_residue_in_the_ideal() -> None:
     assert lines(decision) == {(EntryKind.IDEAL, Intent.ENTRY): d("0.3")}
 
 
-def test_lots_are_rounded_toward_zero_on_both_sides() -> None:
-    assert quantities(decided(-19, copier(), lot=10)) == [(Intent.ENTRY, d(-10))]
-
-
-def test_an_exit_takes_the_fraction_that_the_leader_gave_up() -> None:
-    follower = replace(copier("0.5"), ledger=held(50))
-    decision = decided(-25, follower, position=100)
-    assert lines(decision)[EntryKind.IDEAL, Intent.EXIT] == d("-12.5")
-    assert quantities(decision) == [(Intent.EXIT, d(-13))]
-
-
 def test_thirds_are_whole_again_after_they_were_divided() -> None:
     follower = replace(copier(), ledger=held(1, ideal="0.333333333333333333"))
     tripled = decided(200, replace(follower, subscription=subscription(ratio="0.003333333333333333333333")))
     assert tripled.orders == ()
     third = replace(copier(), ledger=held(90))
     assert quantities(decided(-60, third, position=90)) == [(Intent.EXIT, d(-60))]
-
-
-def test_flat_is_flat_whatever_the_residue() -> None:
-    follower = replace(copier("0.37"), ledger=held(3, ideal="3.7"))
-    decision = decided(-10, follower, position=10)
-    assert quantities(decision) == [(Intent.EXIT, d(-3))]
-    assert follower.ledger.with_lines(decision.entries).ideal == 0
 
 
 def test_a_flip_is_an_exit_and_then_an_entry_in_one_decision() -> None:
@@ -173,22 +151,9 @@ def test_only_entries_are_sized_and_exits_say_what_the_leader_kept() -> None:
     assert (flipping.sizing.ratio, flipping.sizing.unrounded) == (d(1), d(-20))
 
 
-def test_entries_count_what_is_still_working() -> None:
-    working = Ledger(ideal=d(10), entry_planned=d(10))
-    assert quantities(decided(5, replace(copier(), ledger=working), position=10)) == [(Intent.ENTRY, d(5))]
-
-
 def test_entries_count_what_a_refused_exit_left_behind() -> None:
     left = Ledger(ideal=d(5), entry_planned=d(10), entry_filled=d(10))
     assert quantities(decided(10, replace(copier(), ledger=left), position=5)) == [(Intent.ENTRY, d(5))]
-
-
-def test_an_exit_sells_what_is_filled_and_withdraws_what_is_working() -> None:
-    ledger = Ledger(ideal=d(10), entry_planned=d(10), entry_filled=d(6))
-    row = working(decided(10, copier()).orders[0], filled=6)
-    decision = decided(-7, replace(copier(), ledger=ledger, open_rows=(row,)), position=10)
-    assert quantities(decision) == [(Intent.EXIT, d(-3))]
-    assert changes(decision) == [(row.order.tag, CommandKind.CANCEL, None)]
 
 
 def test_an_exit_before_any_fill_only_withdraws() -> None:
@@ -229,16 +194,6 @@ def test_the_newest_entries_are_taken_back_first() -> None:
         (orders[1].tag, CommandKind.CANCEL, None),
         (orders[0].tag, CommandKind.MODIFY, d(4)),
     ]
-
-
-def test_exits_outstanding_are_not_sold_twice() -> None:
-    ledger = Ledger(ideal=d(5), entry_planned=d(10), entry_filled=d(10), exit_planned=d(-5))
-    assert quantities(decided(-5, replace(copier(), ledger=ledger), position=5)) == [(Intent.EXIT, d(-5))]
-
-
-def test_what_was_forgone_is_not_planned_by_a_later_fill() -> None:
-    forgone = Ledger(ideal=d(0), entry_planned=d(10), entry_released=d(10))
-    assert quantities(decided(5, replace(copier(), ledger=forgone), position=10)) == [(Intent.ENTRY, d(5))]
 
 
 def test_reverse_trades_the_other_side_both_ways() -> None:
@@ -309,30 +264,6 @@ def test_a_running_liquidation_absorbs_exits() -> None:
     assert lines(decision) == {(EntryKind.IDEAL, Intent.EXIT): d(-10)}
 
 
-def test_what_stops_entries_does_not_stop_exits() -> None:
-    paused = replace(copier(), ledger=held(10), account_frozen=True, close_only=True, segments=frozenset())
-    assert quantities(decided(-10, paused, position=10)) == [(Intent.EXIT, d(-10))]
-
-
-def test_a_leaders_own_copy_is_not_copied_onward() -> None:
-    assert decided(10, copier(), tag=COPY_TAG).reason is SkipReason.OWN_COPY
-
-
-def test_a_leaders_own_copy_is_copied_onward_where_the_subscription_forwards() -> None:
-    forwarding = Copier(replace(subscription(), forward_copies=True))
-    assert quantities(decided(10, forwarding, tag=COPY_TAG)) == [(Intent.ENTRY, d(10))]
-
-
-def test_without_forwarding_exits_are_fractions_of_the_leaders_own_position() -> None:
-    mixed = LeaderState(LEADER, {KEY: LeaderPosition(own=d(10), copied=d(90))})
-    keeping = replace(copier(), ledger=held(10))
-    (own,) = plan(event(fill(-5)), mixed, [keeping], market()).decisions
-    assert quantities(own) == [(Intent.EXIT, d(-5))]
-    forwarding = Copier(replace(subscription(), forward_copies=True), held(100))
-    (whole,) = plan(event(fill(-5)), mixed, [forwarding], market()).decisions
-    assert quantities(whole) == [(Intent.EXIT, d(-5))]
-
-
 def test_a_leaders_liquidation_is_left_to_the_cascade() -> None:
     decision = decided(-10, replace(copier(), ledger=held(10)), position=10, tag="PL" + "A" * 18)
     assert (decision.outcome, decision.reason, decision.entries) == (
@@ -361,28 +292,12 @@ def test_a_copy_is_a_protected_limit_that_knows_its_origin() -> None:
     assert (len(order.tag), order.tag.isalnum(), kind_of(order.tag)) == (TAG_LENGTH, True, CauseKind.EVENT)
 
 
-def test_market_style_is_bare_where_exchanges_fill_it() -> None:
-    style = Copier(replace(subscription(), style=ExecutionStyle.MARKET))
-    crypto = market(instrument(exchange=Exchange.CRYPTO))
-    (decision,) = plan(event(fill(10)), leader(), [style], crypto).decisions
-    assert (decision.orders[0].spec.type, decision.orders[0].spec.limit_price) == (OrderType.MARKET, d(0))
-
-
-def test_market_style_is_protected_where_exchanges_want_it() -> None:
-    style = Copier(replace(subscription(), style=ExecutionStyle.MARKET))
-    assert decided(10, style).orders[0].spec.type is OrderType.LIMIT
-
-
 def test_every_fill_yields_one_decision_per_copier_approved_or_not() -> None:
     followers = [copier(name=f"s{n}") for n in range(5)]
     followers[2] = replace(followers[2], subscription=replace(followers[2].subscription, auto_copy=False))
     decisions = plan(event(fill(10)), leader(), followers, market()).decisions
     assert {x.subscription_id for x in decisions} == {f"s{n}" for n in range(5)}
     assert [x.reason for x in decisions if x.outcome is Outcome.SKIPPED] == [SkipReason.AUTO_COPY_OFF]
-
-
-def test_orders_of_the_leader_yield_no_decision() -> None:
-    assert plan(event(report()), leader(), [copier()], market()).decisions == ()
 
 
 def test_followers_are_served_in_an_order_that_rotates() -> None:

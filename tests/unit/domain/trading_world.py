@@ -60,6 +60,8 @@ class World:
         self.sizings: dict[tuple[SubscriptionId, BrokerOrderId], SizingInputs] = {}
         self.left_over: set[SubscriptionId] = set()
         """Who held too much with nothing on its way, so that a chase had to take it down."""
+        self.around: dict[str, object] = {}
+        """What is otherwise in the market than usual."""
         self.counter = 0
 
     def count(self) -> int:
@@ -89,7 +91,8 @@ class World:
             for books in self.books.values()
             if books.copier.subscription.leader == before.account_id
         ]
-        return list(plan(happened, before, copiers, market(self.instrument)).decisions)
+        surroundings = replace(market(self.instrument), **self.around)  # type: ignore[arg-type]
+        return list(plan(happened, before, copiers, surroundings).decisions)
 
     def _copier(self, books: Books, happened: Event) -> Copier:
         name = books.copier.subscription.subscription_id
