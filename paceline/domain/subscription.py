@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from paceline.domain.errors import FailedPrecondition, Invalid, Problem, Problems
+from paceline.domain.errors import Invalid, Problem, Problems
 from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import InstrumentKind, Product, Segment
 
@@ -25,10 +25,6 @@ class SubscriptionState(StrEnum):
 class CopyMode(StrEnum):
     ON_FILL = "ON_FILL"
     ON_ORDER = "ON_ORDER"
-
-
-NOT_CARRIED_OUT = frozenset({CopyMode.ON_ORDER})
-"""Modes that the rules know and the services do not carry out end to end yet: the one place to lift it."""
 
 
 class SizingMode(StrEnum):
@@ -211,12 +207,10 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
 def require_supported(subscription: Subscription) -> None:
     """Refuse what cannot be copied faithfully, before it is stored rather than on its first event.
 
-    Raises Invalid for settings that can never work, FailedPrecondition for those that cannot work yet.
+    Raises Invalid.
     """
     if problems := problems_of(subscription):
         raise Invalid.of(problems)
-    if subscription.mode in NOT_CARRIED_OUT:
-        raise FailedPrecondition(f"copy mode {subscription.mode} is not supported yet")
 
 
 def _sizing_problems(sizing: Sizing, problems: Problems) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paceline.domain.errors import FailedPrecondition, Invalid
+from paceline.domain.errors import Invalid
 from paceline.domain.ids import InstrumentId
 from paceline.domain.instrument import InstrumentKind, Product
 from paceline.domain.order import Side
@@ -56,6 +56,7 @@ def test_everything_else_that_can_be_copied_is_taken() -> None:
 def test_what_can_be_copied_is_taken() -> None:
     require_supported(subscription())
     require_supported(subscription(mode=SizingMode.EQUITY_RATIO))
+    require_supported(replace(subscription(), mode=CopyMode.ON_ORDER))
 
 
 @pytest.mark.parametrize(
@@ -99,17 +100,6 @@ def test_what_can_never_work_is_refused_by_field(wrong: Subscription, field: str
     with pytest.raises(Invalid) as refused:
         require_supported(wrong)
     assert [problem.field for problem in refused.value.problems] == [field]
-
-
-@pytest.mark.parametrize(
-    "early",
-    [
-        replace(subscription(), mode=CopyMode.ON_ORDER),
-    ],
-)
-def test_what_cannot_be_copied_faithfully_yet_is_refused_loudly(early: Subscription) -> None:
-    with pytest.raises(FailedPrecondition, match="not supported yet"):
-        require_supported(early)
 
 
 def test_sides_are_each_others_opposite() -> None:

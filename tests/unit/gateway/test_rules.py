@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from paceline.domain.account import Account, AccountState, AccountType, Broker
-from paceline.domain.errors import FailedPrecondition, Invalid
+from paceline.domain.errors import Invalid
 from paceline.domain.ids import AccountId, BrokerAppId, SubscriptionId
 from paceline.domain.instrument import Segment
 from paceline.domain.subscription import (
@@ -97,10 +97,10 @@ def test_settings_are_refused_by_their_names_on_the_wire() -> None:
     assert broken(lambda: check_settings(aged)) == {"subscription.filters.max_age"}
 
 
-def test_what_cannot_be_copied_yet_is_told_apart_from_what_never_can() -> None:
-    check_settings(SUBSCRIPTION)
-    with pytest.raises(FailedPrecondition):
-        check_settings(replace(SUBSCRIPTION, mode=CopyMode.ON_ORDER))
+def test_orders_are_mirrored_as_they_are_or_not_at_all() -> None:
+    mirrors = replace(SUBSCRIPTION, mode=CopyMode.ON_ORDER)
+    check_settings(mirrors)
+    assert broken(lambda: check_settings(replace(mirrors, reverse=True))) == {"subscription.reverse"}
 
 
 def test_subscriptions_go_one_way() -> None:
