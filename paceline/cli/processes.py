@@ -109,18 +109,19 @@ class Processes:
         within_s: float = _READY_S,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        """Raises a `StackError` when one ends or takes too long; `say` hears what they wait for meanwhile."""
+        """Raises a `StackError` when one ends or takes too long; `say` hears once what they wait for."""
         began = time.monotonic()
-        said_at = began
+        said_at, said = began, ""
         for process in processes:
             while (waits := process.waiting_for()) is not None:
                 self.check()
                 now = time.monotonic()
                 if now - began > within_s:
                     raise StackError(f"{process.name} still waits for {waits}\n{process.last_words()}")
-                if say is not None and now - said_at > _SAY_EVERY_S:
-                    say(f"{process.name} waits for {waits}")
-                    said_at = now
+                words = f"{process.name} waits for {waits}"
+                if say is not None and now - said_at > _SAY_EVERY_S and words != said:
+                    say(words)
+                    said_at, said = now, words
                 time.sleep(_POLL_S)
 
     def check(self) -> None:

@@ -90,6 +90,7 @@ def _route_library_records(
 ) -> None:
     handler = logging.StreamHandler(stream)
     handler.addFilter(_OncePerMinute("opentelemetry"))
+    handler.addFilter(_OncePerMinute("asyncpg", in_a_word=True))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name],
@@ -105,10 +106,14 @@ def _route_library_records(
 
 
 class _OncePerMinute(logging.Filter):
-    """Holds back repetitions of a library (a receiver of traces is away); the records tell the time."""
+    """Holds back repetitions of a library (a receiver of traces is away); the records tell the time.
 
-    def __init__(self, library: str) -> None:
+    `in_a_word`: what went wrong, without the stack it went wrong in: a database that is away is no mystery.
+    """
+
+    def __init__(self, library: str, *, in_a_word: bool = False) -> None:
         super().__init__(library)
+        self._in_a_word = in_a_word
         self._spoke_s: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -118,6 +123,9 @@ class _OncePerMinute(logging.Filter):
         due = record.created - self._spoke_s.get(key, -_MINUTE_S) >= _MINUTE_S
         if due:
             self._spoke_s[key] = record.created
+        if self._in_a_word and record.exc_info and record.exc_info[1] is not None:
+            record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
+            record.exc_info = None
         return due
 
 

@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 S = TypeVar("S")
-_CLOSE = 0.82
+_CLOSE = 0.85
+"""Of the names without their prefix: a letter or two, and no setting of another service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,14 @@ def load(settings_type: type[S], environ: Mapping[str, str]) -> S:
 
 def hints(settings_type: type[Any], environ: Mapping[str, str]) -> tuple[str, ...]:
     """One line for every unknown `PACELINE_` name that looks like a slip of a known one."""
-    known = [each.name for each in declared(settings_type)]
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    known = [each.name.removeprefix(PREFIX) for each in declared(settings_type)]
+    given = (name.removeprefix(PREFIX) for name in environ if name.startswith(PREFIX))
+    unknown = sorted(name for name in given if name not in known)
     near = {name: get_close_matches(name, known, n=1, cutoff=_CLOSE) for name in unknown}
     return tuple(
-        f"{name} is not a setting; did you mean {match[0]}?" for name, match in near.items() if match
+        f"{PREFIX}{name} is not a setting; did you mean {PREFIX}{match[0]}?"
+        for name, match in near.items()
+        if match
     )
 
 

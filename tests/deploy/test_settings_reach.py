@@ -157,6 +157,13 @@ def test_a_production_release_starts(service: str, tmp_path: Path) -> None:
     assert hints(settings_of(service), here) == ()
 
 
+@each_service
+def test_a_setting_of_another_service_is_not_taken_for_a_slip(service: str) -> None:
+    """One environment for all of them is how the command line starts them."""
+    everything = {each.name: "" for name in SERVICES for each in describe(settings_of(name))}
+    assert hints(settings_of(service), everything) == ()
+
+
 def test_the_chart_and_its_document_are_as_the_generator_writes_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

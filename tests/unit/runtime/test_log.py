@@ -75,10 +75,22 @@ def test_a_receiver_of_traces_that_is_away_is_told_once_a_minute(stream: io.Stri
     configure(stream)
     for _ in range(10):
         logging.getLogger("opentelemetry.exporter").warning("the receiver is away")
-        logging.getLogger("asyncpg").warning("something else")
+        logging.getLogger("redis").warning("something else")
     said = [line["event"] for line in lines_of(stream)]
     assert said.count("the receiver is away") == 1
     assert said.count("something else") == 10
+
+
+def test_a_pool_that_cannot_reach_its_server_says_so_once_a_minute_and_without_its_stack(
+    stream: io.StringIO,
+) -> None:
+    configure(stream)
+    for _ in range(10):
+        problem = ConnectionRefusedError("nobody listens")
+        logging.getLogger("asyncpg.pool").warning("cannot restore %s", "the floor", exc_info=problem)
+    (line,) = lines_of(stream)
+    assert line["event"] == "cannot restore the floor: ConnectionRefusedError('nobody listens')"
+    assert "exception" not in line
 
 
 def test_warnings_are_events_too(stream: io.StringIO) -> None:
