@@ -69,6 +69,14 @@ class LiquidationState(StrEnum):
         return self.name.startswith("WAITS_")
 
 
+SEPARATOR = "|"
+"""Stands in no liquidation's name."""
+
+
+def prefix_of(liquidation_id: str) -> str:
+    return f"{liquidation_id}{SEPARATOR}"
+
+
 @dataclass(frozen=True, slots=True)
 class Liquidation:
     """What was stored before anything was done. Without a subscription it is the whole account."""
@@ -97,7 +105,7 @@ class Liquidation:
     @property
     def prefix(self) -> str:
         """Of the causes of all its orders."""
-        return f"{self.liquidation_id}:"
+        return prefix_of(self.liquidation_id)
 
 
 @dataclass(frozen=True, slots=True)

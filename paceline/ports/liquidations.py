@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copy_order import CopyCommand, CopyOrder
 from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition, SubscriptionId
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import Ledger, LedgerEntry
@@ -98,8 +98,9 @@ class Liquidations(Protocol):
         steps: Sequence[Step],
         orders: Sequence[CopyOrder] = (),
         lines: Sequence[LedgerEntry] = (),
+        commands: Sequence[CopyCommand] = (),
     ) -> Sequence[CopyOrder]:
-        """Steps with the orders they place, and their audit; one transaction. Answers what orders are new.
+        """Steps with the orders and changes they bring, and their audit; one transaction. Answers new orders.
 
         Orders of copies are left out where their ledger no longer holds as much.
         """

@@ -204,6 +204,9 @@ DRIFT_LOOKS = _counter(
     "paceline_executor_drift_looks_total", "Accounts compared with their position book.", "outcome"
 )
 DRIFTS_HEALED = _counter("paceline_executor_drifts_healed_total", "Drifts that were healed.", "kind")
+LIQUIDATIONS_RUNNING = _gauge(
+    "paceline_executor_liquidations_running", "Liquidations that are not done, by state.", "state"
+)
 QUEUE_DEPTH = _gauge("paceline_executor_queue_commands", "Commands waiting to be sent.", "lane")
 PLATFORM_SECONDS = _seconds(
     "paceline_executor_platform_seconds",

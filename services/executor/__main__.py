@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersLogins, FyersSettings
+from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.chases import PostgresChases
@@ -14,7 +15,8 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
-from paceline.adapters.postgres.listen import SESSIONS, Listener
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
+from paceline.adapters.postgres.listen import FREEZES, SESSIONS, Listener
 from paceline.adapters.postgres.logins import PostgresLogins
 from paceline.adapters.postgres.offsets import PostgresOffsets
 from paceline.adapters.postgres.pool import PoolOptions, open_database
@@ -22,11 +24,14 @@ from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.postgres.settlement import PostgresSettlement
 from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import connect_redis
+from paceline.adapters.redis.presence import RedisPresence
 from paceline.adapters.redis.prices import RedisPrices
 from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
+from paceline.domain.calendar import Calendar, always_open
+from paceline.domain.ids import AccountId
 from paceline.ports.broker import Call
 from paceline.ports.copy_orders import CopyOrders
 from paceline.ports.settlement import Settlement
@@ -40,6 +45,8 @@ from paceline.runtime.grpc_client import channel_pool
 from paceline.runtime.grpc_server import grpc_server
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
+from paceline.runtime.market_hours import MarketHours
+from paceline.runtime.market_judge import MarketJudge
 from paceline.runtime.metric_names import BROKER_CALL_SECONDS
 from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
@@ -54,7 +61,11 @@ from services.executor.chase import Chaser, chase_policy
 from services.executor.drift import DriftWatch, Pace, PositionBooks
 from services.executor.flights import Patience
 from services.executor.floor import Floor
+from services.executor.freezes import Freezes
+from services.executor.hands import Hands
 from services.executor.links import Links
+from services.executor.liquidate import Liquidator, Outlets
+from services.executor.liquidation_view import Sights
 from services.executor.logins import Logins
 from services.executor.lots import Lots
 from services.executor.observe import Observer
@@ -107,6 +118,8 @@ class Desks:
     fates: Fates
     lots: Lots
     settlement: Settlement
+    links: Links
+    freezes: Freezes
 
 
 async def compose(runtime: Runtime[Settings]) -> None:
@@ -140,6 +153,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
     )
+    liquidator = liquidator_of(runtime, stores, partitions, trading, desks)
     offsets = PostgresOffsets(database)
     tenure = Tenure(
         trading.roster,
@@ -151,10 +165,11 @@ async def compose(runtime: Runtime[Settings]) -> None:
         desks.changes,
         follower,
         offsets,
+        liquidator,
     )
-    address = await serve(runtime, desks, trading.roster)
+    address = await serve(runtime, desks, trading.roster, liquidator)
     runtime.spawn("feed routes", feeds.run())
-    listen(runtime, trading, desks.floor)
+    listen(runtime, trading, desks)
     work(runtime, trading, desks)
     runtime.spawn("sweep", sweeper.run())
     runtime.spawn("events", follower.run())
@@ -223,7 +238,8 @@ def desks_of(
     settlement, lots = PostgresSettlement(database), Lots(PostgresInstruments(database), clock)
     copy_commands = PostgresCopyCommands(database)
     results = Results(copy_orders, copy_commands, settlement, lots, clock, links.written)
-    floor = floor_of(runtime, partitions, trading, results, links)
+    freezes = Freezes(PostgresLiquidations(database), runtime.settings.replica_id)
+    floor = floor_of(runtime, partitions, trading, results, links, freezes)
     reconciler = reconciler_of(runtime, trading, results, links)
     links.changes = Changes(
         copy_orders,
@@ -236,12 +252,17 @@ def desks_of(
         results.put,
         runtime.settings.sweep_after_ms,
     )
-    links.fates = Fates(floor, reconciler, links.changes)
-    return Desks(floor, results, reconciler, links.changes, links.fates, lots, settlement)
+    links.fates = Fates(floor, reconciler, links.changes, links.stir)
+    return Desks(floor, results, reconciler, links.changes, links.fates, lots, settlement, links, freezes)
 
 
 def floor_of(
-    runtime: Runtime[Settings], partitions: Partitions, trading: Trading, results: Results, links: Links
+    runtime: Runtime[Settings],
+    partitions: Partitions,
+    trading: Trading,
+    results: Results,
+    links: Links,
+    freezes: Freezes,
 ) -> Floor:
     return Floor(
         trading.broker.limits,
@@ -255,6 +276,7 @@ def floor_of(
         patience_of(runtime),
         links.answered,
         links.claimed,
+        freezes.refusal,
     )
 
 
@@ -322,24 +344,66 @@ def chase_limits(
     runtime.spawn("chase", chaser.run())
 
 
-async def serve(runtime: Runtime[Settings], desks: Desks, roster: Roster) -> str:
+def liquidator_of(
+    runtime: Runtime[Settings], stores: Stores, partitions: Partitions, trading: Trading, desks: Desks
+) -> Liquidator:
+    settings, clock = runtime.settings, runtime.clock
+    liquidations = PostgresLiquidations(stores.database)
+    hands = Hands(
+        trading.broker,
+        trading.logins,
+        Budget(trading.windows, clock),
+        RedisPrices(stores.redis),
+        partitions,
+        clock,
+        settings.broker_request_max_ms,
+    )
+    settle_ns = settings.settle_ms * 1_000_000
+    sights = Sights(
+        liquidations, hands, desks.lots, calendar_of(runtime, stores.redis), clock, settle_ns, settle_ns
+    )
+    desks.links.liquidator = Liquidator(
+        liquidations,
+        desks.freezes,
+        sights,
+        hands,
+        Outlets(desks.floor.take_in, desks.changes.bring, desks.results.put),
+        partitions,
+        clock,
+        runtime.metrics,
+        settings.settle_ms,
+    )
+    return desks.links.liquidator
+
+
+def calendar_of(runtime: Runtime[Settings], redis: Redis) -> Calendar:
+    """The exchanges' own days, judged by what the broker says of the market just now."""
+    if runtime.settings.market_hours is MarketHours.ALWAYS_OPEN:
+        return always_open()
+    judge = MarketJudge(india(), RedisPresence(redis), runtime.clock)
+    runtime.spawn("market word", judge.listen())
+    return judge.calendar
+
+
+async def serve(runtime: Runtime[Settings], desks: Desks, roster: Roster, liquidator: Liquidator) -> str:
     """The address that the lease rows tell."""
     server = grpc_server(runtime, map_error=map_domain_error)
     server.add(
         executor_pb2_grpc.add_ExecutorServiceServicer_to_server,
-        ExecutorServicer(desks.floor.hint, desks.changes.bring, roster.prepare),
+        ExecutorServicer(desks.floor.hint, desks.changes.bring, roster.prepare, liquidator),
         executor_pb2.DESCRIPTOR.services_by_name["ExecutorService"].full_name,
     )
     await runtime.start(server)
     return advertised_address(runtime.settings, server.port)
 
 
-def listen(runtime: Runtime[Settings], trading: Trading, floor: Floor) -> None:
-    """Tokens may change at any moment."""
+def listen(runtime: Runtime[Settings], trading: Trading, desks: Desks) -> None:
+    """Tokens and freezes may change at any moment."""
     clock, roster = runtime.clock, trading.roster
 
     async def changed(names: frozenset[str]) -> None:
-        floor.wake(await roster.changed(names))
+        await desks.freezes.reload(AccountId(name) for name in names if roster.is_ours(AccountId(name)))
+        desks.floor.wake(await roster.changed(names))
 
     async def reread() -> None:
         for account_id in roster.accounts():
@@ -348,7 +412,7 @@ def listen(runtime: Runtime[Settings], trading: Trading, floor: Floor) -> None:
     notices = Notices(clock, changed)
     listener = Listener(
         runtime.settings.postgres_url.reveal(),
-        (SESSIONS,),
+        (SESSIONS, FREEZES),
         lambda _channel, account: notices.hear(account),
         reread,
         clock,
@@ -368,6 +432,7 @@ def work(runtime: Runtime[Settings], trading: Trading, desks: Desks) -> None:
     runtime.spawn("floor", desks.floor.run())
     runtime.spawn("reconciler", desks.reconciler.run())
     runtime.spawn("changes", desks.changes.run())
+    runtime.spawn("liquidations", desks.links.liquidator.run())
 
 
 if __name__ == "__main__":

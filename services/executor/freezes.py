@@ -10,7 +10,7 @@ from paceline.domain.copy_order import CauseKind, CommandKind, Intent
 from paceline.domain.execution import Command
 from paceline.domain.ids import AccountId, LiquidationId, Partition, SubscriptionId
 from paceline.domain.instrument import InstrumentKey
-from paceline.domain.liquidation import Liquidation, LiquidationLevel, covers
+from paceline.domain.liquidation import Liquidation, LiquidationLevel, covers, prefix_of
 from paceline.domain.partitioning import partition_of
 from paceline.ports.liquidations import Freeze, Liquidations
 
@@ -117,4 +117,4 @@ def _refused(command: Command, reason: str) -> str | Hold:
 
 def _belongs(command: Command, cause: str) -> bool:
     made = command.order.cause
-    return made.kind is CauseKind.LIQUIDATION and made.identity.startswith(f"{cause}:")
+    return made.kind is CauseKind.LIQUIDATION and made.identity.startswith(prefix_of(cause))

@@ -28,14 +28,14 @@ class Roster:
 
     async def prepare(self, accounts: Iterable[AccountId]) -> None:
         """Those of ours that came after their partition was gained."""
-        new = {each for each in accounts if self._is_ours(each)} - self._rows.keys()
+        new = {each for each in accounts if self.is_ours(each)} - self._rows.keys()
         if new:
             self._rows.update(await self._accounts.get_many(new))
             await self._credentials.load(new)
 
     async def changed(self, names: Iterable[str]) -> Sequence[AccountId]:
         """Read the tokens of those that are ours again, and say which they are."""
-        accounts = [AccountId(name) for name in names if self._is_ours(AccountId(name))]
+        accounts = [AccountId(name) for name in names if self.is_ours(AccountId(name))]
         await self._credentials.reload(accounts)
         return accounts
 
@@ -56,5 +56,5 @@ class Roster:
         """How many accounts go out through each."""
         return Counter(row.egress for row in self._rows.values())
 
-    def _is_ours(self, account_id: AccountId) -> bool:
+    def is_ours(self, account_id: AccountId) -> bool:
         return self._partitions.usable(partition_of(account_id))

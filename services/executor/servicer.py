@@ -8,10 +8,12 @@ import structlog
 from paceline.adapters.wire.copy_commands import command_from_wire
 from paceline.adapters.wire.copy_orders import copy_order_from_wire
 from paceline.adapters.wire.fields import each
+from paceline.adapters.wire.liquidations import liquidation_from_wire, step_to_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.copy_order import CopyCommand, CopyOrder
-from paceline.domain.errors import Unavailable
+from paceline.domain.errors import Invalid, Unavailable
 from paceline.domain.ids import AccountId, CommandId, CopyOrderId
+from services.executor.liquidate import Liquidator
 
 _log = structlog.get_logger(__name__)
 
@@ -23,10 +25,11 @@ Prepare = Callable[[Iterable[AccountId]], Awaitable[None]]
 class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
     """`Execute` acknowledges what came in; results stand in the rows. The rest is UNIMPLEMENTED."""
 
-    def __init__(self, take_in: TakeIn, bring: Bring, prepare: Prepare) -> None:
+    def __init__(self, take_in: TakeIn, bring: Bring, prepare: Prepare, liquidator: Liquidator) -> None:
         self._take_in = take_in
         self._bring = bring
         self._prepare = prepare
+        self._liquidator = liquidator
 
     async def Execute(
         self, request_iterator: AsyncIterator[executor_pb2.ExecuteRequest], context: Any
@@ -44,6 +47,17 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
                 known=known + known_changes,
             )
             yield executor_pb2.ExecuteResponse(acks=[ack])
+
+    async def Liquidate(
+        self, request: executor_pb2.LiquidateRequest, context: Any
+    ) -> AsyncIterator[executor_pb2.LiquidateResponse]:
+        wanted = liquidation_from_wire(request)
+        if request.freeze_version < 0:
+            raise Invalid("freeze_version", "must not be negative")
+        await self._prepare({wanted.account_id})
+        stored = await self._liquidator.begin(wanted, request.freeze_version)
+        async for step in self._liquidator.watch(stored):
+            yield executor_pb2.LiquidateResponse(step=step_to_wire(stored.liquidation_id, step))
 
     async def _changes(self, commands: Sequence[CopyCommand]) -> tuple[int, int, list[CommandId]]:
         """Where the rows cannot be read now, the sweep finds them."""

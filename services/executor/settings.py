@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paceline.runtime.broker_settings import BrokerSettings
+from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.settings import CrossRule, setting
 
 
@@ -81,6 +82,9 @@ class Settings(BrokerSettings):
     )
     chase_exit_reach_bps: int = setting(
         default=1_000, minimum=1, maximum=9_000, about="how far beyond the last price an exit may ever be"
+    )
+    market_hours: MarketHours = setting(
+        default=MarketHours.INDIA, about="when a liquidation can sell: the exchanges' hours, or always-open"
     )
     drift_every_ms: int = setting(
         default=60_000,

@@ -1,18 +1,19 @@
 """What begins and ends with the leases of partitions."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.copying.fold import Resized, SurelyAbsent, Withdrawn
-from paceline.domain.ids import Partition
+from paceline.domain.ids import AccountId, Partition
 from paceline.ports.offsets import Offsets
 from paceline.runtime.follow import Follower
 from paceline.runtime.partitions import Held
 from services.executor.changes import Changes
 from services.executor.floor import Floor
+from services.executor.liquidate import Liquidator
 from services.executor.outcome import Outcome
 from services.executor.results import Results
 from services.executor.roster import Roster
@@ -39,6 +40,7 @@ class Tenure:
     changes: Changes
     follower: Follower
     offsets: Offsets
+    liquidator: Liquidator
 
     async def gain(self, held: Sequence[Held]) -> None:
         partitions = [each.partition for each in held]
@@ -46,12 +48,14 @@ class Tenure:
         await self.windows.restore(accounts)
         cursors = await self.offsets.load(CONSUMER, partitions)
         await self.sweeper.take_over(held)
+        await self.liquidator.prepare(partitions)
         self.floor.open(partitions)
         self.follower.add(cursors)
 
     async def surrender(self, partitions: Sequence[Partition]) -> None:
         """Nothing new leaves; what is in the air lands and is written, or is handed over as UNKNOWN."""
         leaving = frozenset(partitions)
+        await self.liquidator.leave(leaving)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LANDING_S):
                 await self.floor.flights.landed(leaving)
@@ -62,6 +66,7 @@ class Tenure:
         await self.lose(partitions)
 
     async def lose(self, partitions: Sequence[Partition]) -> None:
+        await self.liquidator.leave(partitions)
         self.changes.leave(partitions)
         self.floor.leave(partitions)
         self.reconciler.leave(partitions)
@@ -76,6 +81,8 @@ class Fates:
     floor: Floor
     reconciler: Reconciler
     changes: Changes
+    stir: Callable[[AccountId], None]
+    """Whoever flattens an account looks again."""
 
     def written(self, outcome: Outcome, status: CopyStatus) -> None:
         """What a row does not settle stays known and unsent: only a sure absence sends it again."""
@@ -83,6 +90,7 @@ class Fates:
         if outcome.told is not None:
             self._settled(outcome, status)
         self.changes.told(outcome.order)
+        self.stir(outcome.order.account_id)
 
     def _settled(self, outcome: Outcome, status: CopyStatus) -> None:
         order, told = outcome.order, outcome.told
@@ -100,3 +108,4 @@ class Fates:
         if order.status not in _NOT_SETTLED and self.reconciler.told(order):
             self.floor.written(order)
         self.changes.told(order)
+        self.stir(order.account_id)

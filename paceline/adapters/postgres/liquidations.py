@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from paceline.adapters.postgres.audit import write_audit
+from paceline.adapters.postgres.copy_commands import insert_commands
 from paceline.adapters.postgres.copy_orders import CONSUMER
 from paceline.adapters.postgres.copy_rows import copy_row_of, key_columns, key_of
 from paceline.adapters.postgres.database import Database, Row, Transaction, columns
@@ -12,7 +13,7 @@ from paceline.adapters.postgres.fencing import require_owner
 from paceline.adapters.postgres.ledgers import append_lines, ledger_of, ledgers_of, lock_ledgers
 from paceline.adapters.postgres.plans import insert_orders
 from paceline.adapters.postgres.queries import sql
-from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copy_order import CopyCommand, CopyOrder, Intent
 from paceline.domain.copying.adjustments import Adjusted, AdjustmentKind, ended
 from paceline.domain.day_end import at_rest
 from paceline.domain.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -116,6 +117,7 @@ class PostgresLiquidations:
         steps: Sequence[Step],
         orders: Sequence[CopyOrder] = (),
         lines: Sequence[LedgerEntry] = (),
+        commands: Sequence[CopyCommand] = (),
     ) -> Sequence[CopyOrder]:
         async with self._database.transaction() as transaction:
             await require_owner(transaction, CONSUMER, partition, epoch)
@@ -128,6 +130,7 @@ class PostgresLiquidations:
             if orders and not inserted:
                 return ()
             await append_lines(transaction, lines)
+            await insert_commands(transaction, commands)
             await _write(transaction, of, row["steps"], steps)
         return [order for order in orders if order.tag in inserted]
 

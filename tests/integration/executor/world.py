@@ -87,6 +87,7 @@ FAST = {
     "PACELINE_SWEEP_AFTER_MS": "300",
     "PACELINE_RETRY_FIRST_MS": "20",
     "PACELINE_HELD_EXIT_RETRY_MS": "300",
+    "PACELINE_MARKET_HOURS": "always-open",
 }
 _CLOCKS_APART = timedelta(seconds=1.1)
 _events = count(1)

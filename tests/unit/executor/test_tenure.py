@@ -30,7 +30,7 @@ from tests.unit.executor.given import (
     order,
 )
 from tests.unit.executor.people import FakeAccounts, FakeCredentials, an_account
-from tests.unit.executor.whole import an_executor
+from tests.unit.executor.whole import NobodyLiquidates, an_executor
 
 
 async def test_rows_of_former_owners_are_looked_up_and_new_ones_are_sent() -> None:
@@ -210,7 +210,9 @@ async def test_a_batch_is_acknowledged_by_what_came_in() -> None:
     async with an_executor() as world:
         await world.gain()
         await world.clock.sleep(2)
-        servicer = ExecutorServicer(world.floor.hint, world.changes.bring, world.roster.prepare)
+        servicer = ExecutorServicer(
+            world.floor.hint, world.changes.bring, world.roster.prepare, NobodyLiquidates()  # type: ignore[arg-type]
+        )  # fmt: skip
         one = order("e1", planned_ns=world.clock.now_ns())
         foreign = order("e2", account=AccountId("fyers:ELSEWHERE"), planned_ns=world.clock.now_ns())
         answers = await _answers(servicer, _batch("b1", one, one, foreign))

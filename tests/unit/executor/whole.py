@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from paceline.domain.ids import Offset, Partition
+from paceline.domain.ids import AccountId, Offset, Partition
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.changes import Changes
@@ -43,6 +43,17 @@ class FakeFollower:
     async def drop(self, partitions: Iterable[Partition]) -> None:
         for each in partitions:
             self.cursors.pop(each, None)
+
+
+class NobodyLiquidates:
+    async def prepare(self, partitions: Iterable[Partition]) -> None:
+        """Nothing is frozen."""
+
+    async def leave(self, partitions: Iterable[Partition]) -> None:
+        """Nothing was begun."""
+
+    def stir(self, account_id: AccountId) -> None:
+        """Nobody waits."""
 
 
 class FakeOffsets:
@@ -123,12 +134,13 @@ async def an_executor() -> AsyncIterator[World]:
     changes = Changes(
         rows, rows.commands, floor, reconciler, partitions, clock, metrics, results.put, 750  # type: ignore[arg-type]
     )  # fmt: skip
-    fates = Fates(floor, reconciler, changes)
+    liquidator = NobodyLiquidates()
+    fates = Fates(floor, reconciler, changes, liquidator.stir)
     links.changes, links.fates = changes, fates
     sweeper = Sweeper(rows, floor, reconciler, changes, partitions, clock, 750)  # type: ignore[arg-type]
     follower = FakeFollower()
     tenure = Tenure(
-        roster, windows, sweeper, floor, results, reconciler, changes, follower, FakeOffsets()  # type: ignore[arg-type]
+        roster, windows, sweeper, floor, results, reconciler, changes, follower, FakeOffsets(), liquidator  # type: ignore[arg-type]
     )  # fmt: skip
     running_parts = (partitions, results, floor, sweeper, reconciler, changes)
     running = [asyncio.create_task(each.run()) for each in running_parts]
