@@ -230,8 +230,11 @@ class Parts:
                 self.journaler.look_again(Partition(int(payload)))
             case listen.PINS:
                 self.pins.doubt()
+            case listen.ACCOUNTS:
+                self.roster.hear(AccountId(payload), by_a_person=True)
+                self.pins.hear(AccountId(payload))
             case _:
-                self.roster.hear(AccountId(payload), by_a_person=channel == listen.ACCOUNTS)
+                self.roster.hear_session(AccountId(payload))
                 self.pins.hear(AccountId(payload))
 
     async def reread(self) -> None:

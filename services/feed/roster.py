@@ -17,6 +17,7 @@ from paceline.ports.sessions import SessionId, Sessions, StateChange
 from paceline.runtime.metric_names import SESSIONS
 from paceline.runtime.partitions import Held
 from paceline.runtime.together import patiently
+from services.feed.echoes import Echoes
 from services.feed.session import Session
 from services.feed.shared import Shared
 
@@ -25,6 +26,9 @@ _log = structlog.get_logger(__name__)
 BY_REQUEST = "by request"
 """The reason of a disconnection that lasts until someone connects again."""
 _LOOK_S = 0.1
+_GATHER_S = 0.05
+"""What changes within it is read and written together: a thousand sessions dial at once."""
+_COUNT_NS = 200_000_000
 _AGAIN_S = 1.0
 _SWEEP_NS = 5_000_000_000
 """How long a session that ended by a fault stays down, and how long what no notice told stays unseen."""
@@ -56,6 +60,8 @@ class Roster:
         self._changing = asyncio.Lock()
         """Sessions are started, stopped and written down by one at a time."""
         self._swept_ns = self._clock.monotonic_ns()
+        self._counted_ns = -_COUNT_NS
+        self._echoes = Echoes()
 
     def get(self, account_id: AccountId) -> Session | None:
         running = self._running.get(account_id)
@@ -71,8 +77,14 @@ class Roster:
             self._touched.add(account_id)
         self._news.set()
 
+    def hear_session(self, account_id: AccountId) -> None:
+        """The row of its session changed; that this roster changed it is no news."""
+        if not self._echoes.is_own(account_id):
+            self.hear(account_id)
+
     async def reread(self) -> None:
         """Everything may have changed unheard."""
+        self._echoes.forget()
         self._heard |= {account.account_id for account in await self._ours()}
         self._heard |= self._running.keys()
         self._news.set()
@@ -137,6 +149,7 @@ class Roster:
         """Carry out what was heard, and write down how sessions stand, until cancelled."""
         while True:
             await patiently(self._clock, _LOOK_S, self._news)
+            await self._clock.sleep(_GATHER_S)
             self._news.clear()
             try:
                 await self.tend()
@@ -251,10 +264,20 @@ class Roster:
                     self._changed[session.account_id] = session
         try:
             if changes:
-                await self._sessions.set_states(changes)
+                await self._write(changes)
         except Unavailable:
             self._changed = changed | self._changed
             raise
+
+    async def _write(self, changes: Sequence[StateChange]) -> None:
+        names = [AccountId(each.session_id) for each in changes]
+        written: frozenset[str] = frozenset()
+        self._echoes.expect(names)
+        try:
+            written = frozenset(await self._sessions.set_states(changes))
+        finally:
+            for name in self._echoes.not_written(each for each in names if each not in written):
+                self.hear(name)
 
     async def _set(self, account_id: AccountId, state: SessionState, reason: str) -> None:
         tenure = self._tenures.of(account_id)
@@ -278,6 +301,10 @@ class Roster:
         )
 
     def _count(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._counted_ns < _COUNT_NS:
+            return
+        self._counted_ns = now_ns
         gauge = self._shared.desk.metrics.gauge(SESSIONS)
         counts = Counter((each.account.broker, each.state) for each in self.all())
         for broker in self._shared.doors:

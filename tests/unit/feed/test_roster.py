@@ -51,6 +51,31 @@ async def test_gaining_again_starts_nothing_twice(house: House, roster: Roster) 
     assert len(house.broker.connections) == 1
 
 
+async def test_notices_of_its_own_writes_are_no_news(house: House, roster: Roster) -> None:
+    await gained(house, roster)
+    house.accounts.away = True
+    for _ in house.sessions.states:
+        roster.hear_session(LEADER)
+    await roster.tend()
+    roster.hear_session(LEADER)
+    with pytest.raises(Unavailable):
+        await roster.tend()
+    house.accounts.away = False
+
+
+async def test_a_write_that_failed_explains_no_notice(house: House, roster: Roster) -> None:
+    await roster.gain([house.partitions.lease(HOME)])
+    await house.clock.settle()
+    house.sessions.away = True
+    with pytest.raises(Unavailable):
+        await roster.tend()
+    house.sessions.away, house.accounts.away = False, True
+    roster.hear_session(LEADER)
+    with pytest.raises(Unavailable):
+        await roster.tend()
+    house.accounts.away = False
+
+
 async def test_a_lost_partition_closes_its_sockets(house: House, roster: Roster) -> None:
     await gained(house, roster)
     await roster.lose([HOME])
