@@ -41,6 +41,8 @@ _FIRST_FOLLOWERS = 8
 """Served before anyone else is thought of."""
 _AT_ONCE = 25
 """Followers decided for without a pause."""
+_MIRRORS_AT_ONCE = 5
+"""The same where orders are mirrored, which takes several times as long."""
 _SETTLE_S = 0.25
 
 _log = structlog.get_logger(__name__)
@@ -255,10 +257,12 @@ class Replicator:
     ) -> tuple[Decision, ...]:
         """A few at a time: whatever else waits for the loop goes in between."""
         decisions: list[Decision] = []
-        for start in range(0, len(copiers), _AT_ONCE):
+        mirrors = any(each.subscription.mode is CopyMode.ON_ORDER for each in copiers)
+        at_once = _MIRRORS_AT_ONCE if mirrors else _AT_ONCE
+        for start in range(0, len(copiers), at_once):
             if start:
                 await asyncio.sleep(0)
-            few = copiers[start : start + _AT_ONCE]
+            few = copiers[start : start + at_once]
             for known, some in _by_mode(few, leader, work.leader):
                 decisions += plan_chunk(work.event, known, some, work.market).decisions
         return tuple(decisions)

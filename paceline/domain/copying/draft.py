@@ -27,6 +27,11 @@ class Draft:
     """Why something is missing, where the decision finds that it is."""
     _sums: dict[tuple[EntryKind, Intent], Decimal] = field(default_factory=dict)
     _commands: dict[Tag, CopyCommand] = field(default_factory=dict)
+    ledger: Ledger = field(init=False)
+    """With all lines so far."""
+
+    def __post_init__(self) -> None:
+        self.ledger = self.copier.ledger
 
     @property
     def lines(self) -> tuple[LedgerEntry, ...]:
@@ -36,10 +41,6 @@ class Draft:
             for (kind, intent), quantity in self._sums.items()
             if quantity
         )
-
-    @property
-    def ledger(self) -> Ledger:
-        return self.copier.ledger.with_lines(self.lines)
 
     @property
     def commands(self) -> tuple[CopyCommand, ...]:
@@ -80,6 +81,8 @@ class Draft:
 
     def add(self, kind: EntryKind, intent: Intent, quantity: Decimal) -> None:
         self._sums[kind, intent] = EXACT.add(self._sums.get((kind, intent), ZERO), quantity)
+        if quantity:
+            self.ledger = self.ledger.with_lines([line(self.origin, kind, intent, quantity)])
 
     def set_ideal(self, ideal: Decimal, intent: Intent) -> None:
         self.add(EntryKind.IDEAL, intent, EXACT.subtract(ideal, self.ledger.ideal))

@@ -104,7 +104,7 @@ def _pledged(
         leaving = abs(EXACT.subtract(ideal, kept_part(ideal, move.kept, move.whole)))
     opening = ZERO
     if move.opened and sizing is not None:
-        opening = abs(share(sizing, move.opened, first=not order.traded).remaining)
+        opening = abs(share(sizing, move.opened, first=not order.traded))
     return EXACT.add(max(leaving, exits), opening)
 
 

@@ -114,7 +114,7 @@ class OrderPlanner:
         frozen = draft.copier.frozen
         if not move.opened or frozen is None:
             return
-        part = share(frozen, move.opened, first=not self._was.traded).remaining
+        part = share(frozen, move.opened, first=not self._was.traded)
         base = ZERO if move.from_flat else ideal
         draft.set_ideal(EXACT.add(base, part), Intent.ENTRY)
 
@@ -168,7 +168,7 @@ class OrderPlanner:
         draft.place(looks, quantity, self._event.fact.broker_time_ns + age)
         before = self._opened_before(draft, report)
         if before:
-            told = share(inputs, before * int(report.side), first=True).remaining
+            told = share(inputs, before * int(report.side), first=True)
             draft.set_ideal(EXACT.add(draft.ledger.ideal, told), Intent.ENTRY)
 
     def _sized(
@@ -216,7 +216,7 @@ class OrderPlanner:
         if frozen is None or was is None or frozen.rounded_up or report.quantity == was.quantity:
             return ZERO
         side = int(report.side)
-        part = share(frozen, (report.quantity - was.quantity) * side, first=False).remaining * side
+        part = share(frozen, (report.quantity - was.quantity) * side, first=False) * side
         reach = self._reach(draft, report.side) * side
         lot = instrument.lot
         return lots_toward_zero(EXACT.add(reach, part), lot) - lots_toward_zero(reach, lot)
@@ -261,7 +261,7 @@ class OrderPlanner:
         frozen = draft.copier.frozen
         owed = ZERO
         if frozen is not None and self._is.remaining:
-            owed = share(frozen, self._is.remaining * side, first=not self._is.traded).remaining
+            owed = share(frozen, self._is.remaining * side, first=not self._is.traded)
         wanted = lots_toward_zero(EXACT.add(draft.ledger.ideal, owed), instrument.lot)
         mine = {row.order.tag for row in rows}
         others = sum(

@@ -71,7 +71,7 @@ def size(copier: Copier, leader: LeaderState, asked: Asked) -> Sized | Refusal:
     """What the follower wants of it, or the name of what stands against it."""
     frozen = copier.frozen
     if frozen is not None:
-        return share(frozen, asked.wanted, first=False)
+        return _share(_again(frozen, asked.wanted), asked.wanted, first=False)
     if _too_many_positions(copier):
         return Sized(_nothing(copier, asked), ZERO, note=f"{copier.other_positions} positions are open")
     if not needs_leader_order(copier):
@@ -108,9 +108,17 @@ def _by_order(copier: Copier, leader: LeaderState, asked: Asked, ordered: Decima
     return _share(_again(inputs, asked.wanted), asked.wanted, first=True, note=_note(copier, leader))
 
 
-def share(inputs: SizingInputs, wanted: Decimal, *, first: bool) -> Sized:
-    """What a part of the leader's order brings by a sizing that was frozen for it."""
-    return _share(_again(inputs, wanted), wanted, first=first)
+def share(inputs: SizingInputs, wanted: Decimal, *, first: bool) -> Decimal:
+    """What a part of the leader's order brings by a sizing that was frozen for it, caps and all.
+
+    A part gets its part of what was granted; what was rounded up comes with the first.
+    """
+    if inputs.granted is not None and inputs.rounded_up:
+        once = inputs.granted if first else ZERO
+        return once if wanted > 0 else -once
+    if inputs.granted is None or inputs.ordered is None or inputs.limited_by is None:
+        return EXACT.multiply(inputs.ratio, wanted)
+    return EXACT.quantize(EXACT.divide(EXACT.multiply(inputs.granted, wanted), inputs.ordered), IDEAL_QUANTUM)
 
 
 def _again(inputs: SizingInputs, wanted: Decimal) -> SizingInputs:
@@ -119,15 +127,10 @@ def _again(inputs: SizingInputs, wanted: Decimal) -> SizingInputs:
 
 
 def _share(inputs: SizingInputs, wanted: Decimal, *, first: bool, note: str = "") -> Sized:
-    """A part of the order gets its part of what was granted; what was rounded up comes with the first."""
-    if inputs.granted is None or inputs.ordered is None:
-        return Sized(inputs, inputs.unrounded, note=note)
+    """With what a cap takes away from it."""
+    part = share(inputs, wanted, first=first)
     if inputs.rounded_up:
-        once = inputs.granted if first else ZERO
-        return Sized(inputs, once if wanted > 0 else -once, note=note)
-    if inputs.limited_by is None:
-        return Sized(inputs, inputs.unrounded, note=note)
-    part = EXACT.quantize(EXACT.divide(EXACT.multiply(inputs.granted, wanted), inputs.ordered), IDEAL_QUANTUM)
+        return Sized(inputs, part, note=note)
     return Sized(inputs, inputs.unrounded, EXACT.subtract(inputs.unrounded, part), note)
 
 
