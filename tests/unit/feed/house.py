@@ -376,13 +376,16 @@ class House:
     def facts(self, partition: Partition = HOME) -> list[Fact]:
         return [event.fact for event in self.journal.events.get(partition, [])]
 
-    async def pass_(self, seconds: float, step_s: float = 0.25) -> None:
-        """Time goes by in small steps; leases are renewed."""
-        steps = max(1, round(seconds / step_s))
+    async def pass_(self, seconds: float) -> None:
+        """Time goes by in small steps, longer ones where it is long; leases are renewed."""
+        steps = max(1, round(seconds / min(_LONG_STEP_S, max(_STEP_S, seconds / _STEPS))))
         for _ in range(steps):
             self.clock.advance(seconds / steps)
             await self.clock.settle()
             await self.partitions.turn()
+
+
+_STEP_S, _LONG_STEP_S, _STEPS = 0.25, 2.5, 60
 
 
 @asynccontextmanager

@@ -68,17 +68,17 @@ async def test_a_token_that_ends_in_the_day_is_renewed_before_the_opening(
     mornings = await living(house, roster)
     house.broker.refreshes = [another(house)]
     async with at_work(mornings.run()):
-        await house.pass_(60, step_s=2.5)
+        await house.pass_(60)
         assert house.broker.refreshed == 0
         at(house, 8, 15)
-        await house.pass_(10, step_s=2.5)
+        await house.pass_(10)
         assert house.broker.refreshed == 1
         roster.hear(LEADER)
         await house.pass_(2)
         assert house.credentials.get(LEADER).token == Secret("renewed")
         assert (len(house.broker.connections), house.broker.connections[0].closed) == (2, True)
         at(house, 9, 0)
-        await house.pass_(10, step_s=2.5)
+        await house.pass_(10)
         assert house.broker.refreshed == 1
         assert house.metrics.value(LOGINS, broker="fyers", outcome="renewed") == 1
 
@@ -93,12 +93,12 @@ async def test_a_broker_who_wants_the_person_is_asked_once_and_the_session_lives
     with capture_logs() as lines:
         async with at_work(mornings.run()):
             at(house, 8, 15)
-            await house.pass_(120, step_s=2.5)
+            await house.pass_(120)
             assert (house.broker.refreshed, house.announced) == (1, [LEADER])
             assert house.sessions.rows[LEADER].state is SessionState.LIVE
             assert [line["event"] for line in lines].count("login.person_needed") == 1
             at(house, 12, 0)
-            await house.pass_(40, step_s=2.5)
+            await house.pass_(40)
             row = house.sessions.rows[LEADER]
             assert row.state is SessionState.LOGIN_NEEDED
             assert "no longer supported" in row.reason
@@ -111,11 +111,11 @@ async def test_two_failures_end_the_attempts_and_not_the_session(house: House, r
     house.broker.refreshes = [BrokerOutcomeUnknown("HTTP 502"), BrokerOutcomeUnknown("HTTP 502")]
     async with at_work(mornings.run()):
         at(house, 8, 15)
-        await house.pass_(300, step_s=2.5)
+        await house.pass_(300)
         assert house.broker.refreshed == 2
         assert house.sessions.rows[LEADER].state is SessionState.LIVE
         at(house, 12, 0)
-        await house.pass_(40, step_s=2.5)
+        await house.pass_(40)
         assert house.sessions.rows[LEADER].state is SessionState.SUSPENDED
 
 
@@ -126,7 +126,7 @@ async def test_a_broker_that_cannot_be_reached_judged_nothing(house: House, rost
     house.broker.refreshes = [*(BrokerNeverSent("refused") for _ in range(4)), another(house)]
     async with at_work(mornings.run()):
         at(house, 8, 15)
-        await house.pass_(120, step_s=2.5)
+        await house.pass_(120)
         assert house.broker.refreshed == 5
         assert house.sessions.failed_logins.get(NAME, 0) == 0
 
@@ -141,11 +141,11 @@ async def test_who_waits_is_reminded_and_called_before_the_opening(house: House,
     with capture_logs() as lines:
         async with at_work(mornings.run()):
             at(house, 8, 20)
-            await house.pass_(30, step_s=2.5)
+            await house.pass_(30)
             assert house.announced == [LEADER]
             assert house.metrics.value(SESSIONS_NOT_READY, broker="fyers") == 1
             at(house, 8, 56)
-            await house.pass_(30, step_s=2.5)
+            await house.pass_(30)
     (reminder,) = [line for line in lines if line["event"] == "login.reminder"]
     assert 50 * 60 < reminder["opens_in_s"] <= 55 * 60
     (roll,) = [line for line in lines if line["event"] == "sessions.not_ready"]

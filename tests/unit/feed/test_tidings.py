@@ -24,7 +24,7 @@ async def test_ten_minutes_of_flapping_are_a_line_a_minute(house: House, comes_t
             for _ in range(MINUTES * 12):
                 if house.broker.connections and not comes_to_life:
                     house.broker.book_failures = [Unavailable("the books too")] * 3
-                await house.pass_(5, step_s=2.5)
+                await house.pass_(5)
                 if house.broker.connections:
                     house.broker.connections[-1].cut()
                     flaps += 1
