@@ -8,6 +8,7 @@ from typing import Protocol
 from paceline.domain.account import Account
 from paceline.domain.ids import AccountId
 from paceline.ports.accounts import AccountGroups, Accounts, BrokerApps
+from paceline.ports.alerts import Targets
 from paceline.ports.audit import Audit
 from paceline.ports.requests import Requests
 from paceline.ports.sessions import Sessions
@@ -48,6 +49,7 @@ class Change:
     audit: Audit
     views: Views
     holds: Holds
+    targets: Targets
 
 
 class Changes(Protocol):

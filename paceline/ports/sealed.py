@@ -14,6 +14,7 @@ class Holder(StrEnum):
     ACCOUNT = "account"
     APP = "app"
     SESSION = "session"
+    TARGET = "target"
 
 
 @dataclass(frozen=True, slots=True)

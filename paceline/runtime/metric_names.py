@@ -227,6 +227,9 @@ RISK_WITHHELD = _gauge(
     "paceline_risk_withheld_accounts",
     "Accounts at or below a line by what is known, not judged because that is stale or contradictory.",
 )
+RISK_ALERTS = _counter(
+    "paceline_risk_alerts_total", "Attempts to tell an alert to one target, by what came of it.", "outcome"
+)
 RISK_WARNINGS = _counter("paceline_risk_warnings_total", "Margin warnings given.")
 LIQUIDATIONS = _counter("paceline_risk_liquidations_total", "Liquidations begun.", "cause")
 

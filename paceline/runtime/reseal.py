@@ -11,6 +11,7 @@ from paceline.ports.seal import Keyring, Sealed
 from paceline.ports.sealed import Holder, Resealed, SealedRow, SealedRows
 from paceline.ports.sessions import SessionId
 from paceline.runtime.account_secrets import account_context
+from paceline.runtime.alert_targets import target_context
 from paceline.runtime.credentials import app_context, token_context
 
 PASSES_MAX = 10
@@ -130,6 +131,8 @@ def _context(row: SealedRow, part: str) -> str:
             return app_context(BrokerAppId(row.name))
         case Holder.SESSION:
             return token_context(SessionId(row.name), part)
+        case Holder.TARGET:
+            return target_context(row.name)
 
 
 def _differing(change: Resealed) -> int:

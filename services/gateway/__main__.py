@@ -8,6 +8,8 @@ from types import ModuleType
 from redis.asyncio import Redis
 
 from paceline.adapters.clock import SystemClock
+from paceline.adapters.notify.apprise import AppriseNotifier
+from paceline.adapters.postgres.alerts import PostgresTargets
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.changes import PostgresChanges
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
@@ -38,6 +40,7 @@ from paceline.api.v1 import (
     subscription_pb2_grpc,
 )
 from paceline.ports.clock import Clock
+from paceline.ports.notifier import Notifier
 from paceline.ports.seal import Seal
 from paceline.runtime.domain_errors import map_domain_error
 from paceline.runtime.grpc_client import channel_pool
@@ -55,12 +58,16 @@ from services.gateway.servicer_accounts import AccountServicer
 from services.gateway.servicer_queries import QueryServicer
 from services.gateway.servicer_sessions import SessionServicer
 from services.gateway.servicer_subscriptions import SubscriptionServicer
+from services.gateway.servicer_targets import TargetParts
 from services.gateway.settings import Settings
 from services.gateway.subscriptions import SubscriptionDesk
 from services.gateway.upkeep import FORGET_EVERY_S, RELATE_EVERY_S, every, forgetting, relating
 
 SERVICE = "gateway"
 _KEY_BYTES = 32
+_NOTIFY_THREADS = 1
+_NOTIFY_TIMEOUT_S = 30.0
+"""Targets are looked at here, never told anything."""
 
 
 def main() -> None:
@@ -74,6 +81,7 @@ class Parts:
     database: Database
     redis: Redis
     seal: Seal
+    notifier: Notifier
     once: Once
     door: FeedDoor
     replicators: ReplicatorDoor
@@ -95,16 +103,19 @@ async def compose(runtime: Runtime[Settings]) -> None:
     )
     replicators = Routes(PostgresLeases(database, "replicator", ttl_ms=0), runtime.clock)
     channels = channel_pool(runtime)
+    notifier = AppriseNotifier(_NOTIFY_THREADS, _NOTIFY_TIMEOUT_S)
     parts = Parts(
         database=database,
         redis=redis,
         seal=KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys)),
+        notifier=notifier,
         once=Once(changes, requests, PostgresAudit(database), fingerprint_keys(settings)),
         door=FeedDoor(channels, routes, runtime.clock),
         replicators=ReplicatorDoor(channels, replicators, runtime.clock),
         clock=runtime.clock,
         random=runtime.random,
     )
+    runtime.on_stop("notifier", notifier.aclose)
     server = grpc_server(runtime, map_error=map_domain_error)
     serve(server, parts)
     await runtime.start(server)
@@ -144,6 +155,7 @@ def serve(server: GrpcServer, parts: Parts) -> None:
         AccountDesk(parts.seal, RedisPortfolios(parts.redis)),
         Catalogue(parts.seal),
         parts.clock,
+        TargetParts(PostgresTargets(database), parts.notifier, parts.seal, parts.new_name),
     )
     server.add(account_pb2_grpc.add_AccountServiceServicer_to_server, accounts, _name(account_pb2))
     desk = SubscriptionDesk(RedisRelations(parts.redis), PostgresInstruments(database))

@@ -23,6 +23,7 @@ from services.gateway.encode import account_view_to_wire
 from services.gateway.once import Deed, Done, Once, taken_as
 from services.gateway.servicer_apps import AppMethods
 from services.gateway.servicer_groups import GroupMethods
+from services.gateway.servicer_targets import TargetMethods, TargetParts
 
 A = TypeVar(
     "A",
@@ -38,12 +39,19 @@ Step = Callable[[Change, AccountId], Awaitable[AccountView]]
 _FILTERS = frozenset({"broker", "type", "states", "account_group_id"})
 
 
-class AccountServicer(AppMethods, GroupMethods, account_pb2_grpc.AccountServiceServicer):
+class AccountServicer(AppMethods, GroupMethods, TargetMethods, account_pb2_grpc.AccountServiceServicer):
     def __init__(
-        self, once: Once, views: Views, desk: AccountDesk, catalogue: Catalogue, clock: Clock
+        self,
+        once: Once,
+        views: Views,
+        desk: AccountDesk,
+        catalogue: Catalogue,
+        clock: Clock,
+        targets: TargetParts,
     ) -> None:
         AppMethods.__init__(self, once, views, catalogue)
         GroupMethods.__init__(self, once, views, catalogue)
+        TargetMethods.__init__(self, once, targets)
         self._once = once
         self._views = views
         self._desk = desk

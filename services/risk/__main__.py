@@ -8,7 +8,9 @@ from redis.asyncio import Redis
 from paceline.adapters.brokers.fyers import Egresses, Fyers, FyersSettings
 from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
+from paceline.adapters.notify.apprise import AppriseNotifier
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
+from paceline.adapters.postgres.alerts import PostgresOutbox
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
@@ -53,6 +55,7 @@ from services.risk.publish import Material, Publisher
 from services.risk.sentinel import Sentinel
 from services.risk.servicer import RiskServicer
 from services.risk.settings import Settings
+from services.risk.telling import Patience, Teller
 from services.risk.ticks import TickFollower
 from services.risk.watch import Pace, Watches
 
@@ -133,6 +136,16 @@ class Parts:
         self.publisher = Publisher(
             self.board, self.passes, RedisPortfolios(stores.redis), clock, _material(settings)
         )
+        self.notifier = AppriseNotifier(settings.alerts_at_once, settings.alert_timeout_s)
+        self.teller = Teller(
+            PostgresOutbox(database),
+            self.notifier,
+            _seal(settings),
+            self.partitions.held,
+            clock,
+            runtime.metrics,
+            Patience(settings.alerts_at_once, 2.0 * settings.alert_timeout_s, settings.alert_attempts_max),
+        )
         self.notices = Notices(clock, self.books.hear)
 
     async def gain(self, held: Sequence[Held]) -> None:
@@ -158,9 +171,8 @@ class Parts:
     def _funds(self, runtime: Runtime[Settings], stores: Stores) -> FundsReader:
         settings, clock, database = runtime.settings, runtime.clock, stores.database
         sessions = PostgresSessions(database)
-        seal = KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
         credentials = CredentialStore(
-            PostgresAccounts(database), PostgresBrokerApps(database), sessions, seal, clock
+            PostgresAccounts(database), PostgresBrokerApps(database), sessions, _seal(settings), clock
         )
         return FundsReader(
             self.board,
@@ -178,6 +190,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     """Builds and starts risk."""
     settings = runtime.settings
     parts = Parts(runtime, await _stores(runtime))
+    runtime.on_stop("notifier", parts.notifier.aclose)
     server = _server(runtime, parts)
     await runtime.start(server)
     listener = Listener(
@@ -197,6 +210,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("publish", parts.publisher.run())
     runtime.spawn("passes", parts.passes.run())
     runtime.spawn("sentinel", parts.sentinel.run())
+    runtime.spawn("alerts", parts.teller.run())
     runtime.spawn("listings", parts.books.relist())
     runtime.spawn("events", parts.follower.run())
     own(
@@ -244,6 +258,10 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
         risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
     )
     return server
+
+
+def _seal(settings: Settings) -> KeyringSeal:
+    return KeyringSeal.from_text(",".join(key.reveal() for key in settings.encryption_keys))
 
 
 def _leases(database: Database, service: str, settings: Settings) -> PostgresLeases:

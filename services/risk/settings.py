@@ -69,6 +69,15 @@ class Settings(BrokerSettings):
     puts_max: int = setting(
         default=1_000, minimum=1, maximum=100_000, about="most accounts' own keys written after one pass"
     )
+    alerts_at_once: int = setting(
+        default=4, minimum=1, maximum=100, about="alerts told side by side, each on a thread of its own"
+    )
+    alert_timeout_s: int = setting(
+        default=30, minimum=1, maximum=300, about="how long one target may take to take an alert"
+    )
+    alert_attempts_max: int = setting(
+        default=12, minimum=1, maximum=100, about="after so many attempts an alert is given up for its target"
+    )
     watch_batch: int = setting(
         default=500, minimum=1, maximum=10_000, about="most portfolios in one response of a watch"
     )

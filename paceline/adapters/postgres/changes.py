@@ -9,6 +9,7 @@ from paceline.adapters.postgres.accounts import (
     PostgresBrokerApps,
     account_of,
 )
+from paceline.adapters.postgres.alerts import PostgresTargets
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.database import Database, Row, Transaction
 from paceline.adapters.postgres.queries import sql
@@ -45,6 +46,7 @@ class PostgresChanges:
                 audit=PostgresAudit(joined),
                 views=PostgresViews(joined),
                 holds=_Holds(joined),
+                targets=PostgresTargets(joined),
             )
 
 

@@ -1470,6 +1470,63 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: alert_deliveries_claim
+-- What is due in some partitions, held for whoever claims it.
+WITH due AS (
+    SELECT alert_id, target_id FROM alert_deliveries
+    WHERE state = 'DUE' AND partition = ANY($1::smallint[]) AND due_at <= now()
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE alert_deliveries d SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
+    FROM due WHERE d.alert_id = due.alert_id AND d.target_id = due.target_id
+    RETURNING d.alert_id, d.target_id, d.attempts
+)
+SELECT t.alert_id, t.target_id, t.attempts, a.account_id, a.kind, a.facts, g.display_name, g.url
+FROM taken t JOIN alerts a USING (alert_id) JOIN alert_targets g USING (target_id)
+ORDER BY a.created_at, t.target_id
+
+-- name: alert_deliveries_settle
+-- What became of deliveries, unless somebody else claimed them since.
+UPDATE alert_deliveries d SET state = g.state, problem = g.problem,
+    due_at = now() + make_interval(secs => g.again_s),
+    ended_at = CASE WHEN g.state = 'DUE' THEN NULL ELSE now() END
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::double precision[], $6::text[])
+    AS g(alert_id, target_id, attempts, state, again_s, problem)
+WHERE d.alert_id = g.alert_id AND d.target_id = g.target_id AND d.attempts = g.attempts AND d.state = 'DUE'
+
+-- name: alert_target_create
+-- A place where alerts of an account go.
+INSERT INTO alert_targets (target_id, account_id, display_name, url) VALUES ($1, $2, $3, $4)
+RETURNING target_id, account_id, display_name, url, created_at
+
+-- name: alert_target_get
+-- One of them.
+SELECT target_id, account_id, display_name, url, created_at FROM alert_targets WHERE target_id = $1
+
+-- name: alert_target_page
+-- Those of an account, by name.
+SELECT target_id, account_id, display_name, url, created_at FROM alert_targets
+WHERE account_id = $1 AND target_id > $2 ORDER BY target_id LIMIT $3
+
+-- name: alert_target_delete
+-- With it goes what was still to be told there.
+DELETE FROM alert_targets WHERE target_id = $1 RETURNING target_id
+
+-- name: sealed_targets
+-- Sealed targets of alerts, by name.
+SELECT target_id AS name, url FROM alert_targets WHERE target_id > $1 ORDER BY target_id LIMIT $2
+
+-- name: sealed_targets_replace
+-- The same targets under another key, unless they changed or are being written.
+WITH free AS (
+    SELECT target_id FROM alert_targets WHERE target_id = ANY($1::text[])
+    ORDER BY target_id FOR UPDATE SKIP LOCKED
+)
+UPDATE alert_targets t SET url = c.new
+FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS c(name, old, new) JOIN free ON free.target_id = c.name
+WHERE t.target_id = c.name AND t.url = c.old
+RETURNING t.target_id AS name
+
 -- name: risk_states_of
 -- How accounts stand, with their lines; `ended_ns` tells of a liquidation that is over and was not drawn on yet.
 SELECT a.account_id, coalesce(s.state, 'CALM') AS state, coalesce(s.turn, 0) AS turn,

@@ -11,16 +11,19 @@ _PAGES: Mapping[Holder, str] = {
     Holder.ACCOUNT: sql("sealed_accounts"),
     Holder.APP: sql("sealed_apps"),
     Holder.SESSION: sql("sealed_sessions"),
+    Holder.TARGET: sql("sealed_targets"),
 }
 _REPLACE: Mapping[Holder, str] = {
     Holder.ACCOUNT: sql("sealed_accounts_replace"),
     Holder.APP: sql("sealed_apps_replace"),
     Holder.SESSION: sql("sealed_sessions_replace"),
+    Holder.TARGET: sql("sealed_targets_replace"),
 }
 _PARTS: Mapping[Holder, tuple[str, ...]] = {
     Holder.ACCOUNT: ("",),
     Holder.APP: ("",),
     Holder.SESSION: ("token", "refresh", "blob"),
+    Holder.TARGET: ("",),
 }
 
 

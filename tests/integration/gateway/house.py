@@ -14,6 +14,7 @@ import pytest
 from redis.asyncio import Redis
 
 from paceline.adapters.clock import SystemClock
+from paceline.adapters.notify.apprise import AppriseNotifier
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.changes import PostgresChanges
 from paceline.adapters.postgres.database import Database
@@ -194,6 +195,7 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
         database=database,
         redis=redis,
         seal=seal,
+        notifier=AppriseNotifier(1, 60.0),
         once=Once(
             PostgresChanges(database),
             PostgresRequests(database),

@@ -2,10 +2,16 @@
 
 import pytest
 
+from paceline.adapters.postgres.alerts import PostgresTargets
+from paceline.adapters.seal import KeyringSeal
 from paceline.api.v1 import risk_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.ids import AccountId
-from tests.integration.risk.world import SBIN, World, until, world
+from paceline.domain.secret import Secret
+from paceline.ports.alerts import Target
+from paceline.runtime.alert_targets import seal_target
+from tests.integration.risk.mailbox import a_mailbox
+from tests.integration.risk.world import KEY, SBIN, World, until, world
 
 pytestmark = pytest.mark.e2e
 CASH_PAISE = 1_650_000
@@ -26,10 +32,12 @@ async def stands(here: World, account_id: AccountId, state: risk_pb2.RiskState.V
 async def test_a_line_is_crossed_once_over_a_restart_and_a_take_over(
     postgres_url: str, redis_url: str
 ) -> None:
-    async with world(postgres_url, redis_url) as here:
+    async with a_mailbox() as box, world(postgres_url, redis_url) as here:
         leader = await here.account("XLEADER", AccountType.STRATEGY_PROVIDER)
         at_broker = here.sim.face.clients["XLEADER"].account
         at_broker.cash = at_broker.opening_cash = CASH_PAISE
+        sealed = seal_target(KeyringSeal.from_text(KEY), "desk", Secret(box.url))
+        await PostgresTargets(here.database).create(Target("desk", leader, "", sealed))
         here.sim.exchange.move(SBIN, 80_000)
         await here.start("feed", market_hours="always-open")
         first = await here.start("risk", **WATCHFUL)
@@ -53,3 +61,9 @@ async def test_a_line_is_crossed_once_over_a_restart_and_a_take_over(
             return [row["liquidation_id"] for row in rows]
 
         assert await until(requested, "it is stored") == [f"margin:{leader}:2"]
+
+        async def mailed() -> bool:
+            return len(box.subjects) == 2
+
+        assert await until(mailed, "both are told by mail")
+        assert set(box.subjects) == {f"Margin warning: {leader}", f"Liquidation begun: {leader}"}

@@ -28,14 +28,13 @@ CREATE INDEX liquidation_requests_open ON liquidation_requests (partition) WHERE
 
 CREATE TABLE alert_targets (
     target_id    text PRIMARY KEY,
-    account_id   text REFERENCES accounts ON DELETE CASCADE,
+    account_id   text NOT NULL REFERENCES accounts ON DELETE CASCADE,
     display_name text NOT NULL DEFAULT '',
     url          bytea NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON COLUMN alert_targets.account_id IS 'Whose alerts; without one those of everybody.';
 COMMENT ON COLUMN alert_targets.url IS 'Sealed: such a URL holds passwords and tokens.';
-CREATE INDEX alert_targets_by_account ON alert_targets (account_id);
+CREATE INDEX alert_targets_by_account ON alert_targets (account_id, target_id);
 
 CREATE TABLE alerts (
     alert_id   text PRIMARY KEY,
@@ -70,7 +69,7 @@ LANGUAGE sql AS $$
     ), sent AS (
         INSERT INTO alert_deliveries (alert_id, target_id, partition)
         SELECT f.alert_id, t.target_id, f.partition FROM fresh f
-        JOIN alert_targets t ON t.account_id IS NULL OR t.account_id = f.account_id
+        JOIN alert_targets t ON t.account_id = f.account_id
     )
     SELECT EXISTS (SELECT FROM fresh)
 $$;
