@@ -18,6 +18,8 @@ from paceline.domain.partitioning import partition_of
 _log = structlog.get_logger(__name__)
 
 _LOOK_S = 1.0
+_LOOK_MAX_S = 20.0
+"""Nobody's answer is waited for without end while others wait to be logged in."""
 _WAITING = (session_pb2.SESSION_STATE_LOGIN_NEEDED, session_pb2.SESSION_STATE_SUSPENDED)
 
 
@@ -34,8 +36,9 @@ class People:
         """Until cancelled; whoever cannot be reached is asked again."""
         while True:
             try:
-                await self.look()
-            except (grpc.RpcError, ControlError, aiohttp.ClientError, Unavailable) as problem:
+                async with asyncio.timeout(_LOOK_MAX_S):
+                    await self.look()
+            except (grpc.RpcError, ControlError, aiohttp.ClientError, Unavailable, TimeoutError) as problem:
                 _log.info("people.turned_away", problem=str(problem))
             await asyncio.sleep(_LOOK_S)
 

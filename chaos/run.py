@@ -20,7 +20,7 @@ from chaos.scope import Load, Scope
 from chaos.show import Screen
 from chaos.stage import Stage
 from chaos.verdict import Done, Findings, Verdict
-from chaos.watched import within
+from chaos.watched import closed, within
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.cli.demo.control import Control
 from paceline.cli.demo.people import Registrar
@@ -28,9 +28,12 @@ from paceline.cli.ending import run_until_ended
 from paceline.cli.stack import Stack, StackOptions
 from paceline.domain.errors import Unavailable
 
-SETTLE_S = 60.0
+SETTLE_S = 120.0
+"""Calm ends it sooner; a busy machine takes its time."""
 _LOOK_S = 1.0
-LOOK_MAX_S = 20.0
+LOOK_MAX_S = 40.0
+_PREPARE_MAX_S = 300.0
+_CLOSE_MAX_S = 20.0
 _CALM = 2
 """So many looks in a row must find nothing."""
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -64,14 +67,14 @@ async def _run(stack: Stack, options: Options, log: Path, screen: Screen) -> Ver
         control = await opened.enter_async_context(Control(stack.control_url))
         channel = await opened.enter_async_context(grpc.aio.insecure_channel(stack.gateway))
         database = await open_database(stack.postgres_url, PoolOptions(application_name="chaos"))
-        opened.push_async_callback(database.close)
+        opened.push_async_callback(closed, _CLOSE_MAX_S, database.close)
         registrar = Registrar(channel, control)
         seconds = options.minutes * 60
         stage = Stage(stack, control, channel, database, options.seed, seconds, log, registrar)
         load = options.scope.load()
-        opened.push_async_callback(load.close)
+        opened.push_async_callback(closed, _CLOSE_MAX_S, load.close)
         screen.say("enrolling")
-        await load.prepare(stage)
+        await within(_PREPARE_MAX_S, load.prepare(stage))
         await _under_fire(stage, options, load, screen)
         findings = await _settled(stage, load, screen)
         return await _verdict(stage, options, load, findings)

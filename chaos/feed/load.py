@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from chaos.feed.consumer import Consumer
@@ -11,8 +11,10 @@ from chaos.feed.leaders import Leaders, Quoted, quoted_of
 from chaos.person import People
 from chaos.stage import Stage
 from chaos.verdict import Findings
+from chaos.watched import ended
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.cli.demo.people import together
+from paceline.domain.errors import Unavailable
 from paceline.domain.event import Event
 from paceline.domain.ids import Offset, Partition
 from paceline.domain.partitioning import PARTITIONS
@@ -24,6 +26,8 @@ _HEARD_S = 1.5
 """What is older than a first connect, by whole seconds, is no news: trading begins well after it."""
 _SHARES = 14
 _NO_LETTERS = 5
+_READ_EVERY_S = 3.0
+"""The journal is read while it is written: a busy machine reads all of it in no look's time."""
 
 
 class LeadersLoad:
@@ -33,6 +37,7 @@ class LeadersLoad:
         self._wanted = leaders
         self._open = AsyncExitStack()
         self._events: dict[Partition, list[Event]] = {}
+        self._reading = asyncio.Lock()
 
     async def prepare(self, stage: Stage) -> None:
         self._stage = stage
@@ -43,8 +48,8 @@ class LeadersLoad:
         quoted = await self._instruments()
         self._leaders = Leaders(stage.control, stage.clients, quoted, stage.seed, stage.seconds)
         self._people = People(stage)
-        self._looking = asyncio.ensure_future(self._people.run())
-        self._open.callback(self._looking.cancel)
+        for work in (self._people.run(), self._keep_reading()):
+            self._open.push_async_callback(ended, asyncio.ensure_future(work))
         await asyncio.sleep(_HEARD_S)
 
     async def trade(self) -> None:
@@ -95,14 +100,22 @@ class LeadersLoad:
         futures = [row for row in rows if row["symbol"].startswith("NSE:") and row["symbol"].endswith("FUT")]
         return {row["symbol"]: quoted_of(row) for row in [*shares[:_SHARES], *futures]}
 
+    async def _keep_reading(self) -> None:
+        """Until cancelled; what a database that is away did not tell is read the next time."""
+        while True:
+            await asyncio.sleep(_READ_EVERY_S)
+            with suppress(Unavailable):
+                await self._read_on()
+
     async def _read_on(self) -> Mapping[Partition, int]:
         """What was journaled since the last look."""
-        heads = await self._journal.heads([Partition(number) for number in range(PARTITIONS)])
-        for partition, head in heads.items():
-            known = self._events.setdefault(partition, [])
-            while (after := known[-1].offset if known else Offset(0)) < head:
-                page = await self._journal.read(partition, after, _PAGE)
-                if not page:
-                    break
-                known.extend(page)
+        async with self._reading:
+            heads = await self._journal.heads([Partition(number) for number in range(PARTITIONS)])
+            for partition, head in heads.items():
+                known = self._events.setdefault(partition, [])
+                while (after := known[-1].offset if known else Offset(0)) < head:
+                    page = await self._journal.read(partition, after, _PAGE)
+                    if not page:
+                        break
+                    known.extend(page)
         return heads
