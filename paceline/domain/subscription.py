@@ -19,7 +19,13 @@ class SubscriptionState(StrEnum):
     PENDING = "PENDING"
     APPROVED = "APPROVED"
     PAUSED = "PAUSED"
+    ENDING = "ENDING"
+    """Nothing is entered any more; what becomes of the copies is being done."""
     ENDED = "ENDED"
+
+
+LIVING = frozenset({SubscriptionState.APPROVED, SubscriptionState.PAUSED})
+"""Copying, at least its exits."""
 
 
 class CopyMode(StrEnum):
@@ -69,6 +75,25 @@ class DriftPolicy(StrEnum):
 
     REPORT = "REPORT"
     HEAL = "HEAL"
+
+
+class TakeOverPolicy(StrEnum):
+    """What is done about the leader's open positions when a subscription begins."""
+
+    NOW = "NOW"
+    AT_LEADER_PRICE = "AT_LEADER_PRICE"
+    """At his average price or better; what does not fill within the day is forgone."""
+    NOT = "NOT"
+
+
+class EndPolicy(StrEnum):
+    """What becomes of the copies when a subscription ends."""
+
+    FLATTEN = "FLATTEN"
+    LEAVE = "LEAVE"
+    """They are the follower's own from then on."""
+    HAND_OVER = "HAND_OVER"
+    """Another subscription of the same follower has them from then on."""
 
 
 class ShortfallPolicy(StrEnum):
@@ -166,7 +191,26 @@ class Subscription:
     protection: Protection = field(default_factory=Protection)
     instrument_mappings: tuple[InstrumentMapping, ...] = ()
     product_mappings: tuple[ProductMapping, ...] = ()
+    take_over: TakeOverPolicy = TakeOverPolicy.NOT
+    at_end: EndPolicy = EndPolicy.LEAVE
+    opened: bool = False
+    """What the leader held at the beginning was taken over, as far as asked; ours to set."""
+    ending: EndPolicy | None = None
+    """What becomes of the copies of one that is ending or has ended; set by whoever ends it."""
+    successor: SubscriptionId | None = None
+    """Who has them from then on, where they are handed over."""
     version: int = 1
+
+    @property
+    def opens(self) -> bool:
+        """The leader's positions are still to be taken over: until they are, nothing of his is copied."""
+        waits = self.take_over is not TakeOverPolicy.NOT and not self.opened
+        return waits and self.state in LIVING
+
+    @property
+    def follows(self) -> bool:
+        """Whether what the leader does is decided on, be it by a skip."""
+        return not self.opens and self.state not in (SubscriptionState.ENDING, SubscriptionState.ENDED)
 
 
 def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
@@ -184,6 +228,11 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
         not (subscription.instrument_mappings and subscription.mode is CopyMode.ON_ORDER),
         "instrument_mappings",
         "must be empty where orders are mirrored: their prices are those of one instrument",
+    )
+    problems.require(
+        not (subscription.instrument_mappings and subscription.take_over is TakeOverPolicy.AT_LEADER_PRICE),
+        "take_over",
+        "must not be at the leader's price where instruments are mapped: his price is that of another",
     )
     silence_ms = subscription.leader_silence_ms
     problems.require(

@@ -47,6 +47,8 @@ class GroupView:
 class SubscriptionView:
     subscription: Subscription
     kept: Kept
+    waits_for: str = ""
+    """Why one that is ending has not ended yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def group_view_to_wire(view: GroupView) -> account_pb2.AccountGroup:
 
 def subscription_view_to_wire(view: SubscriptionView) -> subscription_pb2.Subscription:
     wire = subscription_to_wire(view.subscription)
+    wire.waits_for = view.waits_for
     wire.create_time.CopyFrom(timestamp_of(view.kept.created_at))
     wire.update_time.CopyFrom(timestamp_of(view.kept.updated_at))
     return wire

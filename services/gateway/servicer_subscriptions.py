@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from paceline.adapters.wire.enums import SUBSCRIPTION_STATE
+from paceline.adapters.wire.enums import END_POLICY, SUBSCRIPTION_STATE
 from paceline.adapters.wire.fields import within
 from paceline.adapters.wire.masks import masked
 from paceline.adapters.wire.previews import tried_subscription_from_wire
@@ -14,7 +14,6 @@ from paceline.adapters.wire.subscriptions import (
     subscription_to_wire,
 )
 from paceline.api.v1 import replicator_pb2, subscription_pb2, subscription_pb2_grpc
-from paceline.domain.errors import FailedPrecondition, Invalid
 from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.subscription import Subscription
 from paceline.ports.changes import Change
@@ -36,11 +35,6 @@ A = TypeVar(
     subscription_pb2.EndSubscriptionResponse,
 )
 Step = Callable[[Change, SubscriptionId], Awaitable[SubscriptionView]]
-
-_LEFT_AS_THEY_ARE = (
-    subscription_pb2.END_POLICY_UNSPECIFIED,
-    subscription_pb2.END_POLICY_LEAVE,
-)
 
 
 class SubscriptionServicer(subscription_pb2_grpc.SubscriptionServiceServicer):
@@ -130,15 +124,16 @@ class SubscriptionServicer(subscription_pb2_grpc.SubscriptionServiceServicer):
     async def EndSubscription(
         self, request: subscription_pb2.EndSubscriptionRequest, context: Any
     ) -> subscription_pb2.EndSubscriptionResponse:
-        if request.policy not in subscription_pb2.EndPolicy.values():
-            raise Invalid("policy", "must be one of the values of EndPolicy")
-        if request.policy not in _LEFT_AS_THEY_ARE:
-            raise FailedPrecondition(
-                "copies can only be left as they are at the end so far (END_POLICY_LEAVE)"
-            )
-        if request.successor_id:
-            raise Invalid("successor_id", "must be empty unless policy is END_POLICY_HAND_OVER")
-        return await self._move(request, context, subscription_pb2.EndSubscriptionResponse, Move.END)
+        policy = END_POLICY.read(request.policy, "policy") if request.policy else None
+        successor = _named(request.successor_id, "successor_id") if request.successor_id else None
+
+        async def end(change: Change, name: SubscriptionId) -> SubscriptionView:
+            return await self._desk.end(change, name, request.version, policy, successor)
+
+        name = _named(request.subscription_id)
+        details = {"policy": policy.value if policy else "as set", "successor": successor or ""}
+        kind = subscription_pb2.EndSubscriptionResponse
+        return await self._change(request, context, kind, name, "end", end, details)
 
     async def PreviewSubscription(
         self, request: subscription_pb2.PreviewSubscriptionRequest, context: Any

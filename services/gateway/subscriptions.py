@@ -5,9 +5,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from paceline.domain.account import AccountState
-from paceline.domain.errors import FailedPrecondition, Problem, Problems
+from paceline.domain.errors import FailedPrecondition, Invalid, NotFound, Problem, Problems
 from paceline.domain.ids import InstrumentId, SubscriptionId
-from paceline.domain.subscription import Subscription, SubscriptionState, problems_of, require_supported
+from paceline.domain.subscription import (
+    LIVING,
+    EndPolicy,
+    Subscription,
+    SubscriptionState,
+    problems_of,
+    require_supported,
+)
 from paceline.ports.changes import Change
 from paceline.ports.instruments import Instruments
 from paceline.ports.presence import Relations
@@ -33,12 +40,14 @@ class Step:
 
 
 class Move(Enum):
-    """The state machine: PENDING → APPROVED ⇄ PAUSED → ENDED."""
+    """The state machine: PENDING → APPROVED ⇄ PAUSED → ENDING → ENDED; of the last two `end` takes care."""
 
     APPROVE = Step("approve", frozenset({SubscriptionState.PENDING}), SubscriptionState.APPROVED)
     PAUSE = Step("pause", frozenset({SubscriptionState.APPROVED}), SubscriptionState.PAUSED)
     RESUME = Step("resume", frozenset({SubscriptionState.PAUSED}), SubscriptionState.APPROVED)
-    END = Step("end", frozenset(SubscriptionState) - {SubscriptionState.ENDED}, SubscriptionState.ENDED)
+
+
+_OVER = frozenset({SubscriptionState.ENDING, SubscriptionState.ENDED})
 
 
 class SubscriptionDesk:
@@ -64,8 +73,10 @@ class SubscriptionDesk:
     ) -> SubscriptionView:
         """`version` 0 overwrites whatever is there."""
         current = await _current(change, subscription_id, version)
-        if current.state is SubscriptionState.ENDED:
-            raise FailedPrecondition(f"subscription {subscription_id!r} has ended")
+        if current.state in _OVER:
+            raise FailedPrecondition(
+                f"subscription {subscription_id!r} is {current.state}: it has no settings"
+            )
         wanted = replace(edit(current), version=current.version)
         check_settings(wanted)
         _check_lasting(current, wanted)
@@ -87,8 +98,26 @@ class SubscriptionDesk:
         await change.subscriptions.update(replace(current, state=step.after))
         if move is Move.APPROVE:
             await self._relations.follow(current.leader, current.follower)
-        elif move is Move.END:
-            await self._relations.unfollow(current.leader, current.follower)
+        return await change.views.subscription(subscription_id)
+
+    async def end(
+        self,
+        change: Change,
+        subscription_id: SubscriptionId,
+        version: int,
+        policy: EndPolicy | None,
+        successor: SubscriptionId | None,
+    ) -> SubscriptionView:
+        """No policy is as the subscription says. What never copied has ended at once."""
+        current = await _current(change, subscription_id, version)
+        if current.state is SubscriptionState.ENDED:
+            raise FailedPrecondition(f"subscription {subscription_id!r} is ENDED: end needs one that is not")
+        policy = policy or current.at_end
+        await _check_successor(change, current, policy, successor)
+        began = current.state is not SubscriptionState.PENDING
+        after = SubscriptionState.ENDING if began else SubscriptionState.ENDED
+        await change.subscriptions.update(replace(current, state=after, ending=policy, successor=successor))
+        await self._relations.unfollow(current.leader, current.follower)
         return await change.views.subscription(subscription_id)
 
     async def _check_instruments(self, subscription: Subscription, known: Mapping[InstrumentId, str]) -> None:
@@ -139,7 +168,7 @@ def _check_lasting(current: Subscription, wanted: Subscription) -> None:
     if current.state is SubscriptionState.PENDING:
         return
     problems = Problems()
-    for field in ("mode", "instrument_mappings", "product_mappings", "reverse"):
+    for field in ("mode", "instrument_mappings", "product_mappings", "reverse", "take_over"):
         same = getattr(current, field) == getattr(wanted, field)
         problems.require(same, f"subscription.{field}", "must not change once the subscription was approved")
     problems.raise_any()
@@ -150,6 +179,30 @@ async def _current(change: Change, subscription_id: SubscriptionId, version: int
     current = await change.subscriptions.get(subscription_id)
     require_version("subscription", subscription_id, current.version, version)
     return current
+
+
+async def _check_successor(
+    change: Change, ending: Subscription, policy: EndPolicy, successor: SubscriptionId | None
+) -> None:
+    """Copies stay in the account they are in, so whoever takes them over is of the same follower."""
+    if policy is not EndPolicy.HAND_OVER:
+        if successor is not None:
+            raise Invalid("successor_id", "must be empty unless policy is END_POLICY_HAND_OVER")
+        return
+    if successor is None:
+        raise Invalid("successor_id", "must be set where copies are handed over")
+    try:
+        taker = await change.subscriptions.get(successor)
+    except NotFound:
+        raise Invalid("successor_id", "names no subscription") from None
+    problems = Problems()
+    problems.require(successor != ending.subscription_id, "successor_id", "must not be the one that ends")
+    problems.require(
+        taker.follower == ending.follower, "successor_id", "must be a subscription of the same follower"
+    )
+    problems.raise_any()
+    if taker.state not in LIVING:
+        raise FailedPrecondition(f"subscription {successor!r} is {taker.state}: it takes nothing over")
 
 
 async def _check_accounts(change: Change, subscription: Subscription) -> None:

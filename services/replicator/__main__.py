@@ -17,12 +17,14 @@ from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leader_orders import PostgresLeaderOrders
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, SUBSCRIPTIONS, Listener
+from paceline.adapters.postgres.lives import PostgresLives
 from paceline.adapters.postgres.news import PostgresNews
 from paceline.adapters.postgres.offsets import PostgresOffsets
 from paceline.adapters.postgres.plans import PostgresPlans
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
+from paceline.adapters.postgres.trades import PostgresTrades
 from paceline.adapters.redis.connection import connect_redis
 from paceline.adapters.redis.portfolios import RedisPortfolios
 from paceline.adapters.redis.presence import RedisPresence
@@ -50,6 +52,7 @@ from paceline.runtime.stores import hold
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
 from services.replicator.holdings import LotRules
+from services.replicator.lives import Beginnings, Stores
 from services.replicator.order_books import OrderBooks
 from services.replicator.preview import Limits, Previews
 from services.replicator.replicate import Replicator
@@ -101,17 +104,12 @@ async def compose(runtime: Runtime[Settings]) -> None:
     feeds = Routes(leases_of(runtime, database, "feed"), clock)
     executors = Routes(leases_of(runtime, database, "executor"), clock)
     channels, offsets = channel_pool(runtime), PostgresOffsets(database)
-    directory = Directory(
-        PostgresNews(database),
-        PostgresSubscriptions(database),
-        PostgresAccounts(database),
-        PostgresSessions(database),
-        clock,
-    )
+    directory = directory_of(runtime, database)
     silence = Silence(
         RedisPresence(redis), directory.followed, clock, runtime.metrics, settings.leader_silence_ms
     )
-    views = views_of(runtime, database, redis, directory, silence)
+    calendar = calendar_of(runtime, redis)
+    views = views_of(runtime, database, redis, directory, silence, calendar)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
     runtime.on_stop("dispatch", dispatcher.stop)
     replicator = Replicator(
@@ -128,12 +126,14 @@ async def compose(runtime: Runtime[Settings]) -> None:
         chunk_followers=settings.chunk_followers,
         chunks_at_once=settings.chunks_at_once,
     )
+    stores = life_stores(database, redis, calendar)
+    beginnings = Beginnings(stores, directory, views, replicator, dispatcher, partitions, clock)
     follower = Follower(
         SERVICE,
         channels,
         feeds,
         clock,
-        replicator.handle,
+        beginnings.handle,
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
     )
@@ -147,6 +147,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("instruments", views.forget_daily())
     runtime.spawn("silence", silence.run())
     runtime.spawn("settling", replicator.keep_settling())
+    runtime.spawn("beginnings", beginnings.run())
     runtime.spawn("events", follower.run())
     tenure = Tenure(directory, follower, replicator, offsets)
     own(runtime, partitions, address, gain=tenure.gain, surrender=tenure.surrender, lose=tenure.lose)
@@ -174,7 +175,12 @@ def leases_of(runtime: Runtime[Settings], database: Database, service: str) -> P
 
 
 def views_of(
-    runtime: Runtime[Settings], database: Database, redis: Redis, directory: Directory, silence: Silence
+    runtime: Runtime[Settings],
+    database: Database,
+    redis: Redis,
+    directory: Directory,
+    silence: Silence,
+    calendar: Calendar,
 ) -> Views:
     return Views(
         directory,
@@ -185,10 +191,33 @@ def views_of(
         PostgresInstruments(database),
         RedisPortfolios(redis),
         RedisPrices(redis),
-        calendar_of(runtime, redis),
+        calendar,
         runtime.clock,
         runtime.settings.equity_age_max_ms,
         silence,
+    )
+
+
+def directory_of(runtime: Runtime[Settings], database: Database) -> Directory:
+    return Directory(
+        PostgresNews(database),
+        PostgresSubscriptions(database),
+        PostgresAccounts(database),
+        PostgresSessions(database),
+        runtime.clock,
+    )
+
+
+def life_stores(database: Database, redis: Redis, calendar: Calendar) -> Stores:
+    return Stores(
+        PostgresLives(database),
+        PostgresSubscriptions(database),
+        PostgresPlans(database),
+        PostgresCopyCommands(database),
+        PostgresTrades(database),
+        PostgresInstruments(database),
+        RedisPrices(redis),
+        calendar,
     )
 
 

@@ -76,12 +76,19 @@ class Directory:
                 self._by_id.pop(subscription.subscription_id, None)
 
     def of_leader(self, leader: AccountId) -> Sequence[Subscription]:
-        """Those not ended, always in the same order."""
+        """Those that copy what he does, be it by a skip; always in the same order."""
         return self._by_leader.get(leader, ())
 
     def mirrors_of(self, leader: AccountId) -> Sequence[Subscription]:
         """Those of them that copy his orders, not his fills."""
         return self._mirrors.get(leader, ())
+
+    def changing(self) -> Sequence[Subscription]:
+        """Those that are to begin, or on their way to their end."""
+        return [each for each in self._by_id.values() if _changes(each)]
+
+    def living(self, subscription_id: SubscriptionId) -> Subscription | None:
+        return self._by_id.get(subscription_id)
 
     def followed(self) -> Mapping[AccountId, Sequence[Subscription]]:
         """By leader."""
@@ -158,7 +165,7 @@ class Directory:
         groups: dict[AccountId, list[Subscription]] = {leader: [] for leader in leaders}
         for subscription_id in sorted(self._by_id):
             subscription = self._by_id[subscription_id]
-            if subscription.leader in groups:
+            if subscription.leader in groups and subscription.follows:
                 groups[subscription.leader].append(subscription)
         for leader, group in groups.items():
             self._by_leader[leader] = tuple(group)
@@ -172,3 +179,8 @@ class Directory:
         sessions = await self._sessions.of_accounts(wanted)
         self._account_rows.update(accounts)
         self._session_rows.update(sessions)
+
+
+def _changes(subscription: Subscription) -> bool:
+    begins = subscription.opens and subscription.state is SubscriptionState.APPROVED
+    return begins or subscription.state is SubscriptionState.ENDING

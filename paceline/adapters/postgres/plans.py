@@ -20,6 +20,7 @@ from paceline.domain.ids import (
     AccountId,
     BrokerOrderId,
     DecisionId,
+    Epoch,
     EventIdentity,
     Partition,
     SubscriptionId,
@@ -54,14 +55,10 @@ class PostgresPlans:
                 await _close(self._database, chunk)
             return NOTHING
         async with self._database.transaction() as transaction:
-            moved = await _moved_since(transaction, chunk)
-            inserted = await _decide(transaction, chunk, moved.keys())
-            standing = await _standing(transaction, chunk, inserted)
-            outdated = _neither(chunk, inserted, standing)
-            ledgers = await _write_out(transaction, inserted)
-            if chunk.move_offset and not outdated:
+            committed = await write_decisions(transaction, chunk)
+            if chunk.move_offset and not committed.outdated:
                 await _close(transaction, chunk)
-        return Committed(inserted, standing, outdated, moved | ledgers)
+        return committed
 
     async def pass_over(self, passages: Sequence[Passage]) -> frozenset[Partition]:
         if not passages:
@@ -119,14 +116,26 @@ class PostgresPlans:
         return await _read_decisions(self._database, event, None)
 
 
-async def _moved_since(transaction: Transaction, chunk: Chunk) -> dict[LedgerKey, Ledger]:
+async def write_decisions(transaction: Transaction, chunk: Chunk) -> Committed:
+    """All of a chunk but its place in the journal, by who holds its partition."""
+    moved = await moved_since(transaction, chunk.partition, chunk.epoch, chunk.seen)
+    inserted = await _decide(transaction, chunk, moved.keys())
+    standing = await _standing(transaction, chunk, inserted)
+    outdated = _neither(chunk, inserted, standing)
+    ledgers = await _write_out(transaction, inserted)
+    return Committed(inserted, standing, outdated, moved | ledgers)
+
+
+async def moved_since(
+    transaction: Transaction, partition: Partition, epoch: Epoch, seen: Mapping[LedgerKey, Ledger]
+) -> dict[LedgerKey, Ledger]:
     """Ledgers that are not as they were seen; the others cannot move any more, nor can the lease."""
-    keys = [(subscription, *key_columns(key)) for subscription, key in chunk.seen]
-    rows = await transaction.fetch(_LOCK, chunk.partition, chunk.epoch, *columns(keys, 3))
+    keys = [(subscription, *key_columns(key)) for subscription, key in seen]
+    rows = await transaction.fetch(_LOCK, partition, epoch, *columns(keys, 3))
     if not rows:
-        raise not_owner(CONSUMER, chunk.partition, chunk.epoch)
+        raise not_owner(CONSUMER, partition, epoch)
     now = ledgers_of(row for row in rows if row["subscription_id"] is not None)
-    return {key: now.get(key, Ledger()) for key, was in chunk.seen.items() if now.get(key, Ledger()) != was}
+    return {key: now.get(key, Ledger()) for key, was in seen.items() if now.get(key, Ledger()) != was}
 
 
 async def _decide(transaction: Transaction, chunk: Chunk, moved: Iterable[LedgerKey]) -> tuple[Decision, ...]:

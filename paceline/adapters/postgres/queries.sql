@@ -1015,6 +1015,17 @@ UPDATE subscriptions SET state = $3, auto_copy = $4, mode = $5, sizing_mode = $6
 WHERE subscription_id = $1 AND version = $2
 RETURNING *
 
+-- name: subscription_wait
+-- Why one that is ending has not ended yet: no setting, so it counts neither a version nor a change.
+UPDATE subscriptions SET waits_for = $2 WHERE subscription_id = $1 AND waits_for <> $2
+
+-- name: ending_steps
+-- What was decided for the end of a subscription, by key.
+SELECT instrument_id, product, count(*) AS taken,
+    (extract(epoch FROM max(decided_at)) * 1000000000)::bigint AS last_ns
+FROM decisions WHERE subscription_id = $1 AND event_identity LIKE 'ending:%'
+GROUP BY instrument_id, product
+
 -- name: subscription_get
 -- One subscription.
 SELECT * FROM subscriptions WHERE subscription_id = $1

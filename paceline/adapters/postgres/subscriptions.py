@@ -6,7 +6,7 @@ from typing import Any
 
 from paceline.adapters.postgres.accounts import changed
 from paceline.adapters.postgres.codec import from_json, to_json
-from paceline.adapters.postgres.database import Database, Row, columns
+from paceline.adapters.postgres.database import Database, Row, Transaction, columns
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.errors import Circle, NotFound
 from paceline.domain.ids import AccountId, Partition, SubscriptionId
@@ -75,8 +75,7 @@ class PostgresSubscriptions:
     async def update(self, subscription: Subscription) -> Subscription:
         name = subscription.subscription_id
         async with self._database.transaction() as transaction:
-            await transaction.execute(_LOCK)
-            row = await transaction.row(_UPDATE, name, subscription.version, *_settable_columns(subscription))
+            row = await update_subscription(transaction, subscription)
             if row is not None and await transaction.value(_CIRCLE, [name]) is not None:
                 raise Circle(f"subscription {name!r} would close a circle of followers")
         if row is None:
@@ -113,6 +112,14 @@ class PostgresSubscriptions:
         rows = await self._database.fetch(_CHANGES, change, list(partitions), living_only)
         found = tuple(subscription_of(row) for row in rows if row["subscription_id"] is not None)
         return SubscriptionChanges(found, rows[0]["newest"])
+
+
+async def update_subscription(transaction: Transaction, subscription: Subscription) -> Row | None:
+    """None where somebody changed it meanwhile; others that write subscriptions wait for the end of it."""
+    await transaction.execute(_LOCK)
+    return await transaction.row(
+        _UPDATE, subscription.subscription_id, subscription.version, *_settable_columns(subscription)
+    )
 
 
 def _settable_columns(subscription: Subscription) -> tuple[Any, ...]:

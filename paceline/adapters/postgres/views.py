@@ -151,7 +151,7 @@ def _group_view(row: Row) -> GroupView:
 
 
 def _subscription_view(row: Row) -> SubscriptionView:
-    return SubscriptionView(subscription_of(row), _kept(row))
+    return SubscriptionView(subscription_of(row), _kept(row), row["waits_for"])
 
 
 def _kept(row: Row) -> Kept:

@@ -90,6 +90,8 @@ EQUITY_FALLBACK = EnumMap(subscription.EquityFallback, subscription_pb2.EquityFa
 ATTRIBUTION_POLICY = EnumMap(subscription.AttributionPolicy, subscription_pb2.AttributionPolicy)
 DRIFT_POLICY = EnumMap(subscription.DriftPolicy, subscription_pb2.DriftPolicy)
 SHORTFALL_POLICY = EnumMap(subscription.ShortfallPolicy, subscription_pb2.ShortfallPolicy)
+TAKE_OVER_POLICY = EnumMap(subscription.TakeOverPolicy, subscription_pb2.TakeOverPolicy)
+END_POLICY = EnumMap(subscription.EndPolicy, subscription_pb2.EndPolicy)
 PROTECTION_KIND = EnumMap(subscription.ProtectionKind, subscription_pb2.ProtectionKind)
 
 DEAD_LETTER_KIND = EnumMap(MalformedKind, query_pb2.DeadLetterKind)

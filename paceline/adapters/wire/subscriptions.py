@@ -9,6 +9,7 @@ from paceline.adapters.wire.enums import (
     ATTRIBUTION_POLICY,
     COPY_MODE,
     DRIFT_POLICY,
+    END_POLICY,
     EQUITY_FALLBACK,
     EXECUTION_STYLE,
     INSTRUMENT_KIND,
@@ -18,6 +19,7 @@ from paceline.adapters.wire.enums import (
     SHORTFALL_POLICY,
     SIZING_MODE,
     SUBSCRIPTION_STATE,
+    TAKE_OVER_POLICY,
 )
 from paceline.adapters.wire.fields import each, only, required, within
 from paceline.api.v1 import subscription_pb2
@@ -28,6 +30,7 @@ from paceline.domain.subscription import (
     AttributionPolicy,
     Caps,
     DriftPolicy,
+    EndPolicy,
     EquityFallback,
     Filters,
     InstrumentMapping,
@@ -39,9 +42,15 @@ from paceline.domain.subscription import (
     Sizing,
     Subscription,
     SubscriptionState,
+    TakeOverPolicy,
 )
 
-SERVERS_OWN = frozenset({"subscription_id", "state", "version", "create_time", "update_time"})
+SERVERS_OWN = frozenset(
+    {
+        *("subscription_id", "state", "version", "create_time", "update_time"),
+        *("opened", "ending", "successor_id", "waits_for"),
+    }
+)
 FIXED = SERVERS_OWN | {"leader_id", "follower_id"}
 """What an update must not name."""
 _HEEDED = FIXED | {
@@ -56,6 +65,7 @@ _HEEDED = FIXED | {
         "instrument_mappings",
         "product_mappings",
     ),
+    *("take_over", "at_end"),
 }
 
 
@@ -79,6 +89,7 @@ def subscription_to_wire(
     if subscription.leader_silence_ms is not None:
         wire.leader_silence.FromMilliseconds(subscription.leader_silence_ms)
     wire.version = subscription.version
+    _life_to_wire(subscription, wire)
     _protection_to_wire(subscription.protection, wire.protection)
     for mapping in subscription.instrument_mappings:
         wire.instrument_mappings.add(
@@ -92,6 +103,16 @@ def subscription_to_wire(
     _filters_to_wire(subscription.filters, wire.filters)
     _caps_to_wire(subscription.caps, wire.caps)
     return wire
+
+
+def _life_to_wire(subscription: Subscription, wire: subscription_pb2.Subscription) -> None:
+    """How it begins and how it ends."""
+    wire.take_over = TAKE_OVER_POLICY.wire[subscription.take_over]
+    wire.at_end = END_POLICY.wire[subscription.at_end]
+    wire.opened = subscription.opened
+    if subscription.ending is not None:
+        wire.ending = END_POLICY.wire[subscription.ending]
+    wire.successor_id = subscription.successor or ""
 
 
 def subscription_from_wire(wire: subscription_pb2.Subscription) -> Subscription:
@@ -148,6 +169,11 @@ def _with_settings(
             "instrument_mappings", _instrument_mapping_from_wire, wire.instrument_mappings
         ),
         product_mappings=each("product_mappings", _product_mapping_from_wire, wire.product_mappings),
+        take_over=TAKE_OVER_POLICY.read_or(wire.take_over, "take_over", TakeOverPolicy.NOT),
+        at_end=END_POLICY.read_or(wire.at_end, "at_end", EndPolicy.LEAVE),
+        opened=wire.opened,
+        ending=END_POLICY.read(wire.ending, "ending") if wire.ending else None,
+        successor=SubscriptionId(wire.successor_id) if wire.successor_id else None,
         version=version,
     )
 

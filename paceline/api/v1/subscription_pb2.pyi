@@ -39,6 +39,8 @@ class _SubscriptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sub
     """Exits only."""
     SUBSCRIPTION_STATE_ENDED: _SubscriptionState.ValueType  # 4
     """For ever."""
+    SUBSCRIPTION_STATE_ENDING: _SubscriptionState.ValueType  # 5
+    """Nothing is entered any more; what becomes of the copies is being done."""
 
 class SubscriptionState(_SubscriptionState, metaclass=_SubscriptionStateEnumTypeWrapper):
     """State of a subscription."""
@@ -53,6 +55,8 @@ SUBSCRIPTION_STATE_PAUSED: SubscriptionState.ValueType  # 3
 """Exits only."""
 SUBSCRIPTION_STATE_ENDED: SubscriptionState.ValueType  # 4
 """For ever."""
+SUBSCRIPTION_STATE_ENDING: SubscriptionState.ValueType  # 5
+"""Nothing is entered any more; what becomes of the copies is being done."""
 Global___SubscriptionState: _TypeAlias = SubscriptionState  # noqa: Y015
 
 class _CopyMode:
@@ -911,6 +915,10 @@ class Subscription(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     PROTECTION_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
+    ENDING_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_ID_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
     subscription_id: _builtins.str
     """Its name."""
     leader_id: _builtins.str
@@ -945,6 +953,16 @@ class Subscription(_message.Message):
     """The level at which it is stopped; UNSPECIFIED when it is not."""
     version: _builtins.int
     """Counts its changes."""
+    opened: _builtins.bool
+    """What the leader held at the beginning was taken over, as far as asked; the server's."""
+    ending: Global___EndPolicy.ValueType
+    """What becomes of the copies, of one that is ending or has ended; the server's."""
+    successor_id: _builtins.str
+    """The subscription that has them then, with HAND_OVER; the server's."""
+    waits_for: _builtins.str
+    """Why one that is ending has not ended yet: ORDERS, MARKET_CLOSED, SESSION_UNUSABLE and others, with the
+    instrument; empty otherwise. The server's.
+    """
     @_builtins.property
     def sizing(self) -> Global___Sizing:
         """How much."""
@@ -1015,10 +1033,14 @@ class Subscription(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         protection: Global___Protection | None = ...,
+        opened: _builtins.bool = ...,
+        ending: Global___EndPolicy.ValueType = ...,
+        successor_id: _builtins.str = ...,
+        waits_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caps", b"caps", "create_time", b"create_time", "filters", b"filters", "guards", b"guards", "leader_silence", b"leader_silence", "protection", b"protection", "sizing", b"sizing", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_opposite", b"allow_opposite", "at_end", b"at_end", "attribution", b"attribution", "auto_copy", b"auto_copy", "caps", b"caps", "create_time", b"create_time", "drift", b"drift", "filters", b"filters", "follower_id", b"follower_id", "forward_copies", b"forward_copies", "guards", b"guards", "instrument_mappings", b"instrument_mappings", "kill_level", b"kill_level", "leader_id", b"leader_id", "leader_silence", b"leader_silence", "mode", b"mode", "product_mappings", b"product_mappings", "protection", b"protection", "reverse", b"reverse", "shortfall", b"shortfall", "sizing", b"sizing", "state", b"state", "style", b"style", "subscription_id", b"subscription_id", "take_over", b"take_over", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_opposite", b"allow_opposite", "at_end", b"at_end", "attribution", b"attribution", "auto_copy", b"auto_copy", "caps", b"caps", "create_time", b"create_time", "drift", b"drift", "ending", b"ending", "filters", b"filters", "follower_id", b"follower_id", "forward_copies", b"forward_copies", "guards", b"guards", "instrument_mappings", b"instrument_mappings", "kill_level", b"kill_level", "leader_id", b"leader_id", "leader_silence", b"leader_silence", "mode", b"mode", "opened", b"opened", "product_mappings", b"product_mappings", "protection", b"protection", "reverse", b"reverse", "shortfall", b"shortfall", "sizing", b"sizing", "state", b"state", "style", b"style", "subscription_id", b"subscription_id", "successor_id", b"successor_id", "take_over", b"take_over", "update_time", b"update_time", "version", b"version", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1482,7 +1504,7 @@ Global___EndSubscriptionRequest: _TypeAlias = EndSubscriptionRequest  # noqa: Y0
 
 @_typing.final
 class EndSubscriptionResponse(_message.Message):
-    """The ended one."""
+    """The one that is ending; it has ENDED when nothing of it is on its way any more."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -141,7 +141,7 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EndSubscription(self, request, context):
-        """Ends it; copies are flattened, left, or handed over.
+        """Ends it; copies are flattened, left, or handed over. Asked again while it is ending, the last word counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,7 @@ class SubscriptionServiceStub:
     ResumeSubscription: _aio.UnaryUnaryMultiCallable[_subscription_pb2.ResumeSubscriptionRequest, _subscription_pb2.ResumeSubscriptionResponse]
     """Lets entries go on."""
     EndSubscription: _aio.UnaryUnaryMultiCallable[_subscription_pb2.EndSubscriptionRequest, _subscription_pb2.EndSubscriptionResponse]
-    """Ends it; copies are flattened, left, or handed over."""
+    """Ends it; copies are flattened, left, or handed over. Asked again while it is ending, the last word counts."""
     KillSubscription: _aio.UnaryUnaryMultiCallable[_subscription_pb2.KillSubscriptionRequest, _subscription_pb2.KillSubscriptionResponse]
     """Stops it at once at a level of the kill switch, without ending it."""
     PreviewSubscription: _aio.UnaryStreamMultiCallable[_subscription_pb2.PreviewSubscriptionRequest, _subscription_pb2.PreviewSubscriptionResponse]
@@ -93,7 +93,7 @@ class SubscriptionServiceServicer:
         request: _subscription_pb2.EndSubscriptionRequest,
         context: _aio.ServicerContext[_subscription_pb2.EndSubscriptionRequest, _abc.Awaitable[_subscription_pb2.EndSubscriptionResponse]],
     ) -> _abc.Awaitable[_subscription_pb2.EndSubscriptionResponse]:
-        """Ends it; copies are flattened, left, or handed over."""
+        """Ends it; copies are flattened, left, or handed over. Asked again while it is ending, the last word counts."""
 
     def KillSubscription(
         self,

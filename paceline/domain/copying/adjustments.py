@@ -22,6 +22,10 @@ class AdjustmentKind(StrEnum):
     GONE_AT_BROKER = "GONE_AT_BROKER"
     """The broker's book no longer shows it."""
     CORPORATE_ACTION = "CORPORATE_ACTION"
+    LEFT = "LEFT"
+    """The subscription ended, and what it held is the follower's own."""
+    HANDED_OVER = "HANDED_OVER"
+    """The subscription ended, and another of the same follower has what it held."""
     MANUAL = "MANUAL"
 
 

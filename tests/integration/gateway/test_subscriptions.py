@@ -24,6 +24,7 @@ from tests.unit.domain.given import SHARE
 PENDING = subscription_pb2.SUBSCRIPTION_STATE_PENDING
 APPROVED = subscription_pb2.SUBSCRIPTION_STATE_APPROVED
 PAUSED = subscription_pb2.SUBSCRIPTION_STATE_PAUSED
+ENDING = subscription_pb2.SUBSCRIPTION_STATE_ENDING
 ENDED = subscription_pb2.SUBSCRIPTION_STATE_ENDED
 REQUESTS: dict[str, Any] = {
     "Approve": subscription_pb2.ApproveSubscriptionRequest,
@@ -120,7 +121,16 @@ IMPOSSIBLE = [
     ),
     (_settings(state=APPROVED), "state"),
     (_settings(subscription_id="mine"), "subscription_id"),
-    (_settings(at_end=subscription_pb2.END_POLICY_FLATTEN), "at_end"),
+    (_settings(opened=True), "opened"),
+    (
+        _settings(
+            take_over=subscription_pb2.TAKE_OVER_POLICY_AT_LEADER_PRICE,
+            instrument_mappings=[
+                subscription_pb2.InstrumentMapping(leader_instrument_id="A", follower_instrument_id="B")
+            ],
+        ),
+        "take_over",
+    ),
     (_settings(leader_id=""), "leader_id"),
     (_settings(leader_id="fyers:nobody"), "leader_id"),
     (_settings(follower_id="fyers:nobody"), "follower_id"),
@@ -268,13 +278,14 @@ STEPS = {
     ("", "Approve"): APPROVED,
     ("", "End"): ENDED,
     ("Approve", "Pause"): PAUSED,
-    ("Approve", "End"): ENDED,
+    ("Approve", "End"): ENDING,
     ("Approve Pause", "Resume"): APPROVED,
-    ("Approve Pause", "End"): ENDED,
+    ("Approve Pause", "End"): ENDING,
+    ("Approve End", "End"): ENDING,
 }
 
 
-@pytest.mark.parametrize("before", ["", "Approve", "Approve Pause", "End"])
+@pytest.mark.parametrize("before", ["", "Approve", "Approve Pause", "End", "Approve End"])
 async def test_the_steps_of_a_subscription_and_no_others(house: House, before: str) -> None:
     for verb in REQUESTS:
         name = await walked(house, before)
@@ -323,18 +334,6 @@ async def test_a_step_from_an_older_version_is_refused(house: House) -> None:
     await step(house, name, "Approve", version=1)
     assert (await refusal_of(step(house, name, "Pause", version=1))).reason == "VERSION_CONFLICT"
     assert (await step(house, name, "Pause", version=2)).state == PAUSED
-
-
-async def test_copies_can_only_be_left_at_the_end_so_far(house: House) -> None:
-    name = await house.a_subscription()
-    flatten = step(house, name, "End", policy=subscription_pb2.END_POLICY_FLATTEN)
-    assert (await refusal_of(flatten)).code is grpc.StatusCode.FAILED_PRECONDITION
-    unknown = step(house, name, "End", policy=77)
-    assert fields_of(await refusal_of(unknown)) == {"policy"}
-    handed = step(house, name, "End", successor_id="other")
-    assert fields_of(await refusal_of(handed)) == {"successor_id"}
-    left = await step(house, name, "End", policy=subscription_pb2.END_POLICY_LEAVE)
-    assert left.state == ENDED
 
 
 async def test_an_update_changes_what_its_mask_names(house: House) -> None:

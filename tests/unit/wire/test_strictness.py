@@ -250,11 +250,8 @@ def test_a_problem_in_a_batch_names_its_index() -> None:
             "must not be negative",
         ),
         (lambda wire: setattr(wire.guards, "trailing", True), "guards", "is not supported yet"),
-        (
-            lambda wire: setattr(wire, "at_end", subscription_pb2.END_POLICY_FLATTEN),
-            "at_end",
-            "is not supported yet",
-        ),
+        (lambda wire: setattr(wire, "at_end", 77), "at_end", None),
+        (lambda wire: setattr(wire, "take_over", 77), "take_over", None),
     ],
 )
 def test_a_subscription_that_breaks_a_rule(
