@@ -9,13 +9,14 @@ PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13 python3.
 UV_VERSION := 0.9
 SEED ?= 1
 MINUTES ?= 3
+HISTORIES ?= 25000
 BIN := .venv/bin
 SYNCED := .venv/.synced
 UV := .make/uv/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV :=
 
-.PHONY: help setup demo up test lint format proto oracle bench chaos docs clean
+.PHONY: help setup demo up test lint format proto oracle bench chaos laws mutate docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -67,5 +68,13 @@ chaos: setup ## Kill, cut, freeze and restart while trading; judged by the simul
 	@$(BIN)/paceline chaos --scope feed --seed $(SEED) --minutes $(MINUTES)
 	@$(BIN)/paceline chaos --scope copy --seed $(SEED) --minutes $(MINUTES)
 
+laws: setup ## The laws of copying over HISTORIES random histories of each mode, from SEED
+	@PACELINE_LAW_HISTORIES=$(HISTORIES) $(BIN)/pytest -q -n 2 --hypothesis-seed=$(SEED) --durations=2 \
+		tests/unit/domain/test_laws.py tests/unit/domain/test_laws_on_order.py
+
+mutate: $(UV) ## Which changes of the rules no test notices; an environment of its own, an hour or more
+	@UV_PROJECT_ENVIRONMENT=.make/mutate $(UV) sync --locked --quiet --group mutate --python $(PYTHON)
+	@.make/mutate/bin/python -m tests.mutation.run
+
 clean: ## Remove what the other targets made
-	@rm -rf .venv .make .oracle .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	@rm -rf .venv .make .oracle mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -17,6 +17,9 @@ _numbers = count(1)
 
 # How long an example takes says nothing on a machine that is shared.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "brief", settings.get_profile("shared"), max_examples=15, derandomize=True, database=None
+)
 settings.load_profile("shared")
 
 

@@ -171,4 +171,4 @@ class Copying(RuleBasedStateMachine):
 
 
 TestLaws = Copying.TestCase
-TestLaws.settings = histories(600)
+TestLaws.settings = histories(1200)

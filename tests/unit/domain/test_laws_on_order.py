@@ -244,4 +244,4 @@ class Mirroring(RuleBasedStateMachine):
 
 
 TestLawsOnOrder = Mirroring.TestCase
-TestLawsOnOrder.settings = histories(600)
+TestLawsOnOrder.settings = histories(800)
