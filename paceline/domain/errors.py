@@ -163,6 +163,12 @@ class BrokerNeverSent(BrokerError):
     retryable = True
 
 
+class BrokerAway(BrokerNeverSent):
+    """The broker could not be reached lately, so nothing was sent: trying again at once would not help."""
+
+    retryable = False
+
+
 class BrokerRateLimited(BrokerError):
     """The broker refused the request for its rate: safe again after the time it names."""
 
@@ -197,3 +203,8 @@ class BrokerOutcomeUnknown(BrokerError):
     """The answer was lost: the order may stand, and is looked up by its tag, never sent blindly."""
 
     kind = ErrorKind.UNKNOWN
+
+    def __init__(self, words: str, *, code: str = "", server_broken: bool = False) -> None:
+        super().__init__(words, code=code)
+        self.server_broken = server_broken
+        """Somebody answered in its place that it is out of order."""

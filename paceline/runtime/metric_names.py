@@ -188,6 +188,12 @@ ORDERS_UNKNOWN = _gauge(
 RECONCILES = _counter(
     "paceline_executor_reconciles_total", "Order-book reads that settled a fate.", "cause", "outcome"
 )
+BREAKER_OPEN = _gauge(
+    "paceline_executor_breaker_open",
+    "1 while a broker cannot be reached through an egress, and entries fail at once.",
+    "broker",
+    "egress",
+)
 CHASE_STEPS = _counter(
     "paceline_executor_chase_steps_total",
     "Protected limits that rested and were moved, replaced or given up.",

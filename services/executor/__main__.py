@@ -32,6 +32,7 @@ from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
 from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.ids import AccountId
+from paceline.domain.breaker import BreakerPolicy
 from paceline.ports.broker import Call
 from paceline.ports.copy_orders import CopyOrders
 from paceline.ports.settlement import Settlement
@@ -56,6 +57,7 @@ from paceline.runtime.retry import Backoff
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
 from services.executor.books import OrderBooks
+from services.executor.breakers import Breakers
 from services.executor.changes import Changes
 from services.executor.chase import Chaser, chase_policy
 from services.executor.drift import DriftWatch, Pace, PositionBooks
@@ -223,7 +225,9 @@ def trading_of(
         RedisBuckets(stores.redis, clock, jitter_ms=JITTER_MS), copy_orders, broker.limits, clock
     )
     logins = Logins(credentials, relogin)
-    placer = Placer(broker, logins, roster.type_of, clock, runtime.metrics, runtime.telemetry)
+    policy = BreakerPolicy(settings.breaker_failures_max, settings.breaker_open_ms)
+    breakers = Breakers(Broker.FYERS, policy, clock, runtime.metrics)
+    placer = Placer(broker, logins, roster.type_of, clock, runtime.metrics, runtime.telemetry, breakers)
     return Trading(broker, roster, logins, windows, placer)
 
 

@@ -15,7 +15,7 @@ import structlog
 from paceline.domain.changing import Step, Todo, ended, governing, reconciled, todo
 from paceline.domain.copy_order import CommandKind, CommandStatus, CopyCommand, CopyOrder, CopyStatus
 from paceline.domain.copying.fold import Resized, Told, Withdrawn
-from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, NotOwner, Unavailable
+from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, BrokerRejected, NotOwner, Unavailable
 from paceline.domain.execution import Command
 from paceline.domain.ids import CommandId, CopyOrderId, Epoch, Partition
 from paceline.domain.order import BrokerStatus, OrderReport
@@ -36,6 +36,8 @@ _log = structlog.get_logger(__name__)
 _RETRY_S = 0.2
 _PACE_S = 0.005
 """News of one moment is judged by one reading of rows."""
+_TAKEN_MAX = 3
+"""A broker that takes a cancellation so often and does nothing will not do it."""
 _NS_PER_MS = 1_000_000
 _SENDS = {Step.SEND_CANCEL: CommandKind.CANCEL, Step.SEND_MODIFY: CommandKind.MODIFY}
 _STILL_OPEN = (CommandStatus.PLANNED, CommandStatus.UNKNOWN)
@@ -60,6 +62,8 @@ class _Change:
     stage: _Stage = _Stage.WAITING
     sends: CommandKind | None = None
     refusal: BrokerError | None = None
+    taken: int = 0
+    """How often the broker took a cancellation here."""
     outdated: bool = False
     """A later one says what shall be; only whether this one happened is still found out."""
 
@@ -141,6 +145,7 @@ class Changes:
             case Resized() as resized:
                 self._write(change, order, CommandStatus.DONE, resized, answer.sent_ns)
             case CancelTaken():
+                change.taken += 1
                 self._record(change, order, CommandStatus.PLANNED, sent_ns=answer.sent_ns)
                 self._seek(change, order, patiently=True)
             case BrokerOutcomeUnknown() as problem:
@@ -335,7 +340,9 @@ class Changes:
         self._reconciler.seek(change.command, order, patiently=patiently)
 
     def _not_done(self, change: _Change, order: CopyOrder, report: OrderReport | None) -> None:
-        """It may be sent again, which does no harm; what the broker refused is refused for good."""
+        """It may be sent again, but not for ever; what the broker refused is refused for good."""
+        if change.taken >= _TAKEN_MAX:
+            change.refusal = BrokerRejected("taken again and again, and without effect", code="INEFFECTIVE")
         if change.refusal is not None and not isinstance(change.refusal, BrokerOutcomeUnknown):
             self._write(change, order, CommandStatus.REJECTED, report)
             _log.error(

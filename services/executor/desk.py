@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from paceline.domain.copy_order import CommandKind, Intent
 from paceline.domain.execution import Command, Grants, Next, SequenceKey, next_commands
 from paceline.domain.ids import AccountId, CommandId, CopyOrderId
 
@@ -41,6 +40,8 @@ class Desk:
     queue: list[Command] = field(default_factory=list)
     quiet_until_ns: int = 0
     """Nothing can go before."""
+    login_waits: int = 0
+    """So many of its requests wait for a token; the others wait for them here."""
     _blocked_until_ns: int = 0
     _entries_blocked_until_ns: int = 0
     _flying: Counter[SequenceKey] = field(default_factory=Counter)
@@ -55,14 +56,11 @@ class Desk:
     def flying(self) -> int:
         return self._flying.total()
 
-    def add(self, command: Command, tries: Tries) -> tuple[Command, ...]:
-        """Last in its sequence; gives back the unsent entries that an exit overtakes, which wait no more."""
-        overtaken = self._overtaken_by(command)
-        self._drop(overtaken)
+    def add(self, command: Command, tries: Tries) -> None:
+        """Last in its sequence: what an exit makes unwanted before it has a change of its own."""
         self.queue.append(command)
         self._tries[name_of(command)] = tries
         self.quiet_until_ns = 0
-        return overtaken
 
     def tries(self, command: Command) -> Tries:
         return self._tries[name_of(command)]
@@ -87,7 +85,7 @@ class Desk:
     def next(self, now_ns: int) -> Next:
         """What may go, as far as order allows; the limits have their say afterwards. The aged are dropped."""
         self._resting = {each: until for each, until in self._resting.items() if until > now_ns}
-        calls = self.burst if self._blocked_until_ns <= now_ns else 0
+        calls = self.burst if self._blocked_until_ns <= now_ns and not self.login_waits else 0
         entries = self.burst if self._entries_blocked_until_ns <= now_ns else 0
         following = next_commands(
             self.queue, Grants(calls, entries), now_ns, self._flying.keys() | self._resting.keys()
@@ -129,20 +127,6 @@ class Desk:
         """What a rest waited for is there."""
         self._resting.clear()
         self.quiet_until_ns = 0
-
-    def _overtaken_by(self, command: Command) -> tuple[Command, ...]:
-        """Unsent entries planned before an exit of their sequence, which may have made them unwanted."""
-        leaving = command.order
-        if leaving.intent is not Intent.EXIT or command.kind is not CommandKind.PLACE:
-            return ()
-        return tuple(
-            each
-            for each in self.queue
-            if each.enters
-            and each.sequence == command.sequence
-            and each.order.decision_id != leaving.decision_id
-            and each.order.planned_ns < leaving.planned_ns
-        )
 
     def _drop(self, commands: Sequence[Command]) -> None:
         if not commands:

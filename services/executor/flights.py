@@ -10,6 +10,7 @@ import structlog
 from paceline.domain.copying.fold import GivenUp, Placed
 from paceline.domain.errors import (
     BrokerAuthFailed,
+    BrokerAway,
     BrokerError,
     BrokerNeverSent,
     BrokerOutcomeUnknown,
@@ -87,11 +88,12 @@ class Flights:
         self._refusal = refusal
         self._tasks: dict[asyncio.Task[None], Partition] = {}
         self._in_air: Counter[Partition] = Counter()
+        self._login_waits = 0
 
     @property
     def room(self) -> int:
-        """How many more may leave now."""
-        return max(0, self._patience.sends_max - len(self._tasks))
+        """How many more may leave now; who waits for a login takes nobody's place."""
+        return max(0, self._patience.sends_max - len(self._tasks) + self._login_waits)
 
     def launch(self, desk: Desk, command: Command, epoch: Epoch) -> None:
         """The windows granted it just now."""
@@ -181,7 +183,7 @@ class Flights:
                 if tries.refused_logins < self._patience.attempts_max and await self._relogged(desk):
                     return now_ns
                 return self._held_until(command, told)
-            case BrokerNeverSent():
+            case BrokerNeverSent() if not isinstance(told, BrokerAway):
                 tries.never_sent += 1
                 if tries.never_sent < self._patience.attempts_max:
                     return now_ns + round(self._patience.backoff_s(tries.never_sent) * 1e9)
@@ -218,16 +220,24 @@ class Flights:
         order = command.order
         if isinstance(told, BrokerAuthFailed):
             return Outcome(order, GivenUp("LOGIN_NEEDED"), epoch, attempts, because=told)
+        if isinstance(told, BrokerAway):
+            return Outcome(order, GivenUp("BROKER_AWAY"), epoch, attempts, because=told)
         if isinstance(told, BrokerNeverSent):
             return Outcome(order, GivenUp("NEVER_SENT"), epoch, attempts, because=told)
         return Outcome(order, told, epoch, attempts, sent_ns, self._clock.now_ns())
 
     async def _relogged(self, desk: Desk) -> bool:
+        self._login_waits += 1
+        desk.login_waits += 1
+        self._news()
         try:
             return await self._relogin(desk.account_id)
         except Unavailable as problem:
             _log.warning("flights.no_login", account=desk.account_id, problem=str(problem))
             return False
+        finally:
+            self._login_waits -= 1
+            desk.login_waits -= 1
 
     async def _penalize(self, account_id: AccountId, until_ns: int) -> None:
         try:

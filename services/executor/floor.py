@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from paceline.domain.copy_order import CommandKind, CopyOrder, Lane
-from paceline.domain.copying.fold import GivenUp, Withdrawn
+from paceline.domain.copying.fold import GivenUp
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.execution import Command
 from paceline.domain.ids import AccountId, CommandId, CopyOrderId, Partition
@@ -202,8 +202,7 @@ class Floor:
         desk = self._desks.get(account_id)
         if desk is None:
             desk = self._desks[account_id] = Desk(account_id, self._burst)
-        for overtaken in desk.add(command, Tries(self._clock.monotonic_ns(), sent=attempts)):
-            self._end(overtaken, Withdrawn(), desk)
+        desk.add(command, Tries(self._clock.monotonic_ns(), sent=attempts))
         self._news.set()
 
     async def _pause(self) -> None:
@@ -295,7 +294,7 @@ class Floor:
         self._metrics.histogram(BUCKET_WAIT_SECONDS).labels(command.lane.name).observe(waited_ns / 1e9)
         self.flights.launch(desk, command, epoch)
 
-    def _end(self, command: Command, told: GivenUp | Withdrawn, desk: Desk) -> None:
+    def _end(self, command: Command, told: GivenUp, desk: Desk) -> None:
         """It is not sent, and its row shall say why."""
         epoch = self._partitions.lease(partition_of(desk.account_id)).epoch
         self._put(Outcome(command.order, told, epoch, desk.gone(command).sent))

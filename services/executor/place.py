@@ -17,6 +17,7 @@ from paceline.ports.clock import Clock
 from paceline.runtime.metric_names import BROKER_CALL_SECONDS, ORDERS_SENT, PLATFORM_SECONDS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import Telemetry, context_of
+from services.executor.breakers import Breakers
 from services.executor.logins import Logins
 from services.executor.outcome import CancelTaken, Said
 
@@ -32,12 +33,14 @@ class Placer:
         clock: Clock,
         metrics: Metrics,
         telemetry: Telemetry,
+        breakers: Breakers,
     ) -> None:
         self._broker = broker
         self._logins = logins
         self._type_of = type_of
         self._clock = clock
         self._telemetry = telemetry
+        self._breakers = breakers
         self._sent = metrics.counter(ORDERS_SENT)
         self._seconds = metrics.histogram(BROKER_CALL_SECONDS)
         self._platform = metrics.histogram(PLATFORM_SECONDS)
@@ -47,6 +50,11 @@ class Placer:
         order = command.order
         credentials = self._logins.of(order.account_id)
         type_ = self._type_of(order.account_id)
+        with self._breakers.guarded(credentials.egress, entering=command.enters):
+            return await self._send(credentials, command, type_)
+
+    async def _send(self, credentials: Credentials, command: Command, type_: AccountType) -> Said:
+        order = command.order
         if command.kind is CommandKind.PLACE:
             self._platform.labels(type_).observe(max(0, self._clock.now_ns() - order.seen_ns) / 1e9)
         with self._spans(command), self._measured(Call(command.kind.value), type_):

@@ -29,6 +29,18 @@ class Settings(BrokerSettings):
     retry_longest_ms: int = setting(
         default=2_000, minimum=1, maximum=60_000, about="longest pause between two tries"
     )
+    breaker_failures_max: int = setting(
+        default=20,
+        minimum=1,
+        maximum=1_000,
+        about="failures in a row to reach a broker through one egress, after which entries fail at once",
+    )
+    breaker_open_ms: int = setting(
+        default=1_000,
+        minimum=10,
+        maximum=600_000,
+        about="how long they do before one is tried; doubled with each that fails",
+    )
     settle_ms: int = setting(
         default=2_000,
         minimum=10,

@@ -233,9 +233,9 @@ def _fold(order: CopyOrder, news: News, ledger: Ledger, lot: Decimal, beside: _B
     def fold(subject: CopyOrder, told: Told) -> Folded:
         return fold_result(subject, told, ledger, lot, beside.others, beside.leaving, beside.growing)
 
-    if news.change is not None or not isinstance(news.told, Withdrawn | SurelyAbsent):
+    if news.change is not None or not isinstance(news.told, SurelyAbsent):
         return fold(order, news.told)
-    absent = fold(order, SurelyAbsent())
+    absent = fold(order, news.told)
     return fold(absent.order, Withdrawn()) if _unwanted(absent.order, ledger, lot) else absent
 
 

@@ -56,6 +56,19 @@ async def test_a_cancellation_is_done_when_the_order_ends_and_no_book_is_read() 
         assert await world.changes.bring([gone]) == (0, 1, [])
 
 
+async def test_a_cancellation_that_is_taken_without_effect_is_not_sent_for_ever() -> None:
+    async with an_executor() as world:
+        one = working()
+        gone = a_change(one)
+        await given(world, one, gone)
+        world.broker.reports = [standing(one)]
+        await world.changes.bring([gone])
+        await world.clock.sleep(60)
+        row = world.rows.commands.rows[gone.command_id]
+        assert (row.command.status, row.error_code) == (CommandStatus.REJECTED, "INEFFECTIVE")
+        assert world.broker.kinds == [CommandKind.CANCEL] * 3
+
+
 async def test_a_fill_told_while_the_cancellation_is_in_the_air_makes_it_lost() -> None:
     async with an_executor() as world:
         one = working()

@@ -35,7 +35,7 @@ def test_an_exit_never_overtakes_its_own_entry_on_the_way() -> None:
     desk = a_desk(entry)
     command = leave(desk, entry)
     leaving = an_exit("e2", planned_ns=2)
-    assert desk.add(Command(CommandKind.PLACE, leaving), Tries(0)) == ()
+    desk.add(Command(CommandKind.PLACE, leaving), Tries(0))
     assert going(desk) == []
     desk.landed(command)
     assert going(desk) == [leaving]
@@ -51,19 +51,12 @@ def test_a_retried_entry_keeps_its_place_before_its_exit() -> None:
     assert going(desk, NOW + S) == [entry]
 
 
-def test_an_exit_takes_back_entries_of_its_sequence_that_were_not_sent() -> None:
-    early, other_key = order("e1", planned_ns=1), order("e2", planned_ns=1, key="NSE:PNB-EQ")
-    desk = a_desk(early, other_key)
-    leaving = an_exit("e3", planned_ns=2)
-    overtaken = desk.add(Command(CommandKind.PLACE, leaving), Tries(0))
-    assert [command.order for command in overtaken] == [early]
-    assert going(desk) == [leaving, other_key]
-
-
-def test_a_flip_does_not_take_back_its_own_entry_nor_a_later_one() -> None:
-    later, own = order("e2", planned_ns=9), order("e1", planned_ns=5)
-    desk = a_desk(later, own)
-    assert desk.add(Command(CommandKind.PLACE, an_exit("e1", planned_ns=5)), Tries(0)) == ()
+def test_nothing_goes_while_one_of_them_waits_for_a_login_and_the_aged_are_dropped_all_the_same() -> None:
+    old = order("e1", expires_ns=NOW - 1)
+    desk = a_desk(an_exit("e2"), old)
+    desk.login_waits = 1
+    following = desk.next(NOW)
+    assert ([each.order for each in following.aged], following.send) == ([old], ())
 
 
 def test_a_liquidation_queued_behind_200_entries_goes_first() -> None:
@@ -114,6 +107,6 @@ def test_what_waits_here_no_more_cannot_leave() -> None:
     entry = order("e1", planned_ns=1)
     desk = a_desk(entry)
     command = desk.queue[0]
-    desk.add(Command(CommandKind.PLACE, an_exit("e2", planned_ns=2)), Tries(0))
+    desk.take_back(entry.copy_order_id)
     assert not desk.leaves(command)
     assert desk.flying == 0

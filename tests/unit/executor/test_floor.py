@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from paceline.domain.copy_order import CopyOrder
-from paceline.domain.copying.fold import GivenUp, Placed, Withdrawn
+from paceline.domain.copying.fold import GivenUp, Placed
 from paceline.domain.errors import (
     BrokerAuthFailed,
+    BrokerAway,
     BrokerLoginNeeded,
     BrokerNeverSent,
     BrokerOutcomeUnknown,
@@ -295,17 +296,34 @@ async def test_aged_entries_are_dropped_with_their_reason() -> None:
         assert world.broker.sent == []
 
 
-async def test_an_entry_that_an_exit_overtakes_unsent_is_handed_back() -> None:
+async def test_who_waits_for_a_login_takes_nobodys_place() -> None:
+    async with a_floor(sends_max=1) as world:
+        waiting = order("e1")
+        other = order("e2", account=AccountId("fyers:OTHER"))
+        world.broker.says[waiting.tag] = [BrokerAuthFailed("expired", code="-8")]
+        logged_in = asyncio.Event()
+
+        async def slow(account: AccountId) -> bool:
+            await logged_in.wait()
+            return True
+
+        world.floor.flights._relogin = slow
+        world.bring(waiting)
+        await world.until(lambda: len(world.broker.sent) == 1)
+        world.bring(other)
+        assert isinstance((await world.outcome_of(other)).told, Placed)
+        logged_in.set()
+        assert isinstance((await world.outcome_of(waiting)).told, Placed)
+
+
+async def test_an_entry_whose_broker_is_away_fails_at_once_by_that_name() -> None:
     async with a_floor() as world:
-        await world.buckets.penalize(FOLLOWER, world.clock.now_ns() + S)
-        entry, leaving = order("e1", planned_ns=1), an_exit("e2", planned_ns=2)
-        world.bring(entry, leaving)
-        assert (await world.outcome_of(entry)).told == Withdrawn()
-        await world.outcome_of(leaving)
-        assert world.broker.tags == [leaving.tag]
-        world.floor.send_again(entry, attempts=0)
-        assert isinstance((await world.outcome_of(entry)).told, Withdrawn)
-        await world.until(lambda: world.broker.tags == [leaving.tag, entry.tag])
+        one = order("e1")
+        world.broker.says[one.tag] = [BrokerAway("not reached lately")]
+        world.bring(one)
+        outcome = await world.outcome_of(one)
+        assert (outcome.told, outcome.words) == (GivenUp("BROKER_AWAY"), "not reached lately")
+        assert len(world.broker.sent) == 1
 
 
 async def test_nothing_leaves_with_less_lease_than_a_request_may_take() -> None:

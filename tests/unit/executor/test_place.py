@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
-from paceline.domain.account import AccountType
+from paceline.domain.account import AccountType, Broker
+from paceline.domain.breaker import BreakerPolicy
 from paceline.domain.copy_order import CommandKind, OrderSpec
 from paceline.domain.copying.fold import Placed, Resized
 from paceline.domain.errors import (
@@ -29,6 +30,7 @@ from paceline.runtime.metric_names import BROKER_CALL_SECONDS, ORDERS_SENT, PLAT
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import Telemetry, start_telemetry
 from services.executor.books import OrderBooks
+from services.executor.breakers import Breakers
 from services.executor.logins import Logins
 from services.executor.outcome import CancelTaken
 from services.executor.place import Placer
@@ -109,6 +111,7 @@ async def a_world(telemetry: Telemetry | None = None) -> World:
         clock,
         metrics,
         telemetry or start_telemetry(service="executor", replica_id="a"),
+        Breakers(Broker.FYERS, BreakerPolicy(), clock, metrics),
     )
     return World(clock, desk, credentials, relogin, metrics, logins, placer, FakeBuckets(clock))
 

@@ -15,7 +15,7 @@ from paceline.domain.copy_order import (
 )
 from paceline.domain.copying.build import Origin
 from paceline.domain.copying.changes import cancelled
-from paceline.domain.copying.fold import GivenUp, Placed, Resized, SurelyAbsent, Told, Withdrawn
+from paceline.domain.copying.fold import GivenUp, Placed, Resized, SurelyAbsent, Told
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.view import Copier
 from paceline.domain.errors import BrokerOutcomeUnknown, BrokerRejected
@@ -100,7 +100,7 @@ def lines(decided: Decided) -> dict[EntryKind, int]:
         ),
         pytest.param(ORDER, PLANNED, Withdrawn(), CopyStatus.PLANNED, {}, id="unsent, but wanted: sent"),
         pytest.param(
-            ORDER, replace(PLANNED, ideal=d(4)), Withdrawn(), CopyStatus.PLANNED, {},
+            ORDER, replace(PLANNED, ideal=d(4)), SurelyAbsent(), CopyStatus.PLANNED, {},
             id="wanted in part: sent, the surplus is sold later",
         ),
     ],

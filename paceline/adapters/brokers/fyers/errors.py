@@ -40,7 +40,8 @@ def map_errors(answer: Answer, document: JsonObject | None, *, retry_after_ms: i
             words, retry_after_ms=_milliseconds(answer.retry_after, retry_after_ms), code=_shown(code)
         )
     if answer.status >= _SERVER_FAULT or code == _NOT_ACKNOWLEDGED:
-        return BrokerOutcomeUnknown(words, code=_shown(code))
+        broken = answer.status >= _SERVER_FAULT
+        return BrokerOutcomeUnknown(words, code=_shown(code), server_broken=broken)
     if answer.status == _UNAUTHORIZED or _is_about_the_token(code, words):
         return BrokerAuthFailed(words, code=_shown(code))
     if document is None or document.get("s") not in ("ok", "error"):
