@@ -14,20 +14,23 @@ from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.ledgers import append_lines, load_ledgers
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
+from paceline.adapters.postgres.settlement import PostgresSettlement
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
 from paceline.domain.copy_order import Intent
-from paceline.domain.ids import AccountId, InstrumentId, LiquidationId, SubscriptionId
+from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, LiquidationId, SubscriptionId, Tag
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.liquidation import LiquidationState
+from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Listing
-from simulator.orders import Order
+from services.executor.settle import News, Settling
+from simulator.orders import Order, Trade
 from tests.contract.brokers.venue import Control
 from tests.integration.executor.world import LEADER, SHARE, World, a_world, until
-from tests.unit.domain.given import KEY, d, subscription
+from tests.unit.domain.given import KEY, d, fill, subscription
 
 SECOND = replace(SHARE, instrument_id=InstrumentId("NSE:TCS-EQ"))
 
@@ -134,8 +137,38 @@ class Stage:
         async with self.world.database.transaction() as transaction:
             await append_lines(transaction, lines)
 
+    async def tell_fills(self) -> None:
+        """What the account's own session tells of orders of ours; once by trade."""
+        account = self.world.sim.face.clients[self.client].account
+        partition = partition_of(self.follower)
+        rows = "SELECT epoch FROM leases WHERE service = 'executor' AND partition = $1"
+        epoch = await self.world.database.value(rows, partition)
+        news = [
+            News(
+                partition,
+                self.follower,
+                Tag(trade.order.tag),
+                _fill(self.follower, trade),
+                EventIdentity(f"t{trade.number}"),
+            )
+            for trade in account.trades
+            if trade.order.tag
+        ]
+        settling = Settling(news, {SHARE.instrument_id: SHARE}, 0)
+        settlement = PostgresSettlement(self.world.database)
+        await settlement.settle({partition: epoch}, {}, [each.tag for each in news], settling)
+
     async def ledger(self) -> Ledger:
         return (await load_ledgers(self.world.database, [self.name], KEY))[self.name, KEY]
+
+
+def _fill(account_id: AccountId, trade: Trade) -> Fill:
+    return replace(
+        fill(trade.qty * int(trade.order.side), trade=str(trade.number), order=trade.order.id),
+        account_id=account_id,
+        price=d(trade.price) / 100,
+        tag=trade.order.tag,
+    )
 
 
 @asynccontextmanager
