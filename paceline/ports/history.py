@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 from paceline.domain.account import Broker
@@ -28,6 +29,7 @@ from paceline.domain.ids import (
 )
 from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, InstrumentKind, Segment
 from paceline.domain.ledger import Ledger
+from paceline.domain.order import Side
 from paceline.ports.audit import AuditEntry
 from paceline.ports.broker import MalformedKind
 from paceline.ports.copy_orders import CopyRow
@@ -35,6 +37,7 @@ from paceline.ports.journal import DeadLetter
 
 DecisionMark = tuple[datetime, DecisionId]
 OrderMark = tuple[int, CopyOrderId]
+TradeMark = tuple[datetime, EventIdentity]
 LedgerMark = tuple[str, str, str]
 """Subscription, instrument and product."""
 
@@ -100,6 +103,19 @@ class LedgerFilter:
     follower: AccountId | None = None
     instrument_id: InstrumentId | None = None
     include_flat: bool = False
+
+
+class TradeState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    account_id: AccountId | None = None
+    subscription_id: SubscriptionId | None = None
+    state: TradeState | None = None
+    entered: Moments = Moments()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +191,27 @@ class LedgerView:
     """None where no master knows the instrument."""
 
 
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """Prices are averages; those of the exit are None while it is open, or where no fill told them."""
+
+    trade_id: EventIdentity
+    account_id: AccountId
+    subscription_id: SubscriptionId | None
+    key: InstrumentKey
+    side: Side
+    quantity: Decimal
+    state: TradeState
+    entry_order_id: str
+    entry_price: Decimal
+    entered_at: datetime
+    exit_order_id: str
+    exit_price: Decimal | None
+    exited_at: datetime | None
+    profit: Decimal | None
+    currency: str
+
+
 class History(Protocol):
     async def events(
         self, which: EventFilter, before: Offset | None, limit: int, *, with_raw: bool
@@ -221,6 +258,10 @@ class History(Protocol):
     async def ledgers(
         self, which: LedgerFilter, after: LedgerMark | None, limit: int
     ) -> Sequence[LedgerView]: ...
+
+    async def trades(
+        self, which: TradeFilter, before: TradeMark | None, limit: int
+    ) -> Sequence[TradeView]: ...
 
     async def audit(self, which: AuditFilter, before: int | None, limit: int) -> Sequence[AuditEntry]: ...
 

@@ -7,6 +7,7 @@ from paceline.adapters.wire.enums import (
     EXCHANGE,
     INSTRUMENT_KIND,
     SEGMENT,
+    TRADE_STATE,
 )
 from paceline.adapters.wire.fields import required, within
 from paceline.adapters.wire.past import moments_of, nanoseconds_of
@@ -27,6 +28,7 @@ from paceline.ports.history import (
     InstrumentFilter,
     LedgerFilter,
     OrderFilter,
+    TradeFilter,
 )
 
 
@@ -68,6 +70,15 @@ def ledgers_of(wire: query_pb2.ListLedgersRequest) -> LedgerFilter:
         follower=AccountId(wire.follower_id) if wire.follower_id else None,
         instrument_id=InstrumentId(wire.instrument_id) if wire.instrument_id else None,
         include_flat=wire.include_flat,
+    )
+
+
+def trades_of(wire: query_pb2.ListTradesRequest) -> TradeFilter:
+    return TradeFilter(
+        account_id=AccountId(wire.account_id) if wire.account_id else None,
+        subscription_id=SubscriptionId(wire.subscription_id) if wire.subscription_id else None,
+        state=TRADE_STATE.read(wire.state, "state") if wire.state else None,
+        entered=within("entered", moments_of, wire.entered),
     )
 
 

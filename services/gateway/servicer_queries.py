@@ -9,16 +9,16 @@ from paceline.adapters.wire.decisions import ledger_to_wire
 from paceline.adapters.wire.enums import BROKER
 from paceline.adapters.wire.events import event_to_wire
 from paceline.adapters.wire.fields import required, within
-from paceline.adapters.wire.past import decision_view_to_wire, decisions_of
+from paceline.adapters.wire.past import decision_view_to_wire, decisions_of, trade_view_to_wire
 from paceline.api.v1 import query_pb2, query_pb2_grpc
 from paceline.domain.errors import Invalid, NotFound
 from paceline.domain.event import Event
-from paceline.domain.ids import CopyOrderId, DecisionId, InstrumentId, Offset, Tag
+from paceline.domain.ids import CopyOrderId, DecisionId, EventIdentity, InstrumentId, Offset, Tag
 from paceline.domain.instrument import Instrument
 from paceline.domain.instrument_master import canonical
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyOrders, CopyRow
-from paceline.ports.history import DeadLetterView, DecisionView, History, LedgerView
+from paceline.ports.history import DeadLetterView, DecisionView, History, LedgerView, TradeView
 from paceline.ports.instruments import Instruments
 from paceline.ports.views import Readiness, Views
 from paceline.runtime.paging import (
@@ -125,6 +125,21 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         )
         wires = [copy_order_to_wire(row.order) for row in rows]
         return query_pb2.ListCopyOrdersResponse(orders=wires, next_page_token=token)
+
+    async def ListTrades(
+        self, request: query_pb2.ListTradesRequest, context: Any
+    ) -> query_pb2.ListTradesResponse:
+        which = filters.trades_of(request)
+
+        async def fetch(after: str, limit: int) -> Sequence[TradeView]:
+            mark = moment_and_text_of(after)
+            before = None if mark is None else (mark[0], EventIdentity(mark[1]))
+            return await self._history.trades(which, before, limit)
+
+        views, token = await paged(request, fetch, lambda view: mark_of(view.entered_at, view.trade_id))
+        return query_pb2.ListTradesResponse(
+            trades=[trade_view_to_wire(view) for view in views], next_page_token=token
+        )
 
     async def ListLedgers(
         self, request: query_pb2.ListLedgersRequest, context: Any

@@ -23,6 +23,7 @@ from paceline.domain.event import Event
 from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.money import ZERO
+from paceline.domain.order import Side
 from paceline.domain.partitioning import partition_of
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyRow
@@ -44,6 +45,10 @@ from paceline.ports.history import (
     OrderMark,
     PlanFilter,
     PlanView,
+    TradeFilter,
+    TradeMark,
+    TradeState,
+    TradeView,
 )
 
 _EVENTS = sql("history_events")
@@ -60,6 +65,7 @@ _DECISIONS = sql("history_decisions")
 _ORDERS_OF = sql("copy_order_by_decisions")
 _COPY_ORDERS = sql("history_copy_orders")
 _LEDGERS = sql("history_ledgers")
+_TRADES = sql("history_trades")
 _AUDIT = sql("history_audit")
 _INSTRUMENTS = sql("history_instruments")
 _NATIVE = sql("instrument_of_native")
@@ -230,6 +236,19 @@ class PostgresHistory:
         )
         return [_ledger_view(row) for row in rows]
 
+    async def trades(self, which: TradeFilter, before: TradeMark | None, limit: int) -> Sequence[TradeView]:
+        rows = await self._database.fetch(
+            _TRADES,
+            *(before or (None, None)),
+            which.account_id,
+            which.subscription_id,
+            which.state,
+            which.entered.start,
+            which.entered.end,
+            limit,
+        )
+        return [_trade_view(row) for row in rows]
+
     async def audit(self, which: AuditFilter, before: int | None, limit: int) -> Sequence[AuditEntry]:
         created = which.created
         rows = await self._database.fetch(
@@ -281,6 +300,28 @@ def _plan_view(row: Row) -> PlanView:
 
 def _ledger_view(row: Row) -> LedgerView:
     return LedgerView(SubscriptionId(row["subscription_id"]), key_of(row), ledger_of(row), row["lot"])
+
+
+def _trade_view(row: Row) -> TradeView:
+    state = TradeState(row["status"])
+    closed = state is TradeState.CLOSED
+    return TradeView(
+        trade_id=EventIdentity(row["trade_id"]),
+        account_id=AccountId(row["account_id"]),
+        subscription_id=SubscriptionId(row["subscription_id"]) if row["subscription_id"] else None,
+        key=key_of(row),
+        side=Side(row["side"]),
+        quantity=row["quantity"],
+        state=state,
+        entry_order_id=row["entry_order_id"],
+        entry_price=row["entry_price"],
+        entered_at=row["opened_at"],
+        exit_order_id=(row["exit_order_id"] or "") if closed else "",
+        exit_price=row["exit_price"] if closed else None,
+        exited_at=row["closed_at"],
+        profit=row["profit"],
+        currency=row["currency"],
+    )
 
 
 def _audit_entry(row: Row) -> AuditEntry:

@@ -1438,6 +1438,17 @@ WHERE ($1::text IS NULL OR (l.subscription_id, l.instrument_id, l.product) > ($1
        OR l.exit_planned <> l.exit_released + l.exit_filled)
 ORDER BY l.subscription_id, l.instrument_id, l.product LIMIT $8
 
+-- name: history_trades
+-- Trades, the last entered first, filtered.
+SELECT trade_id, account_id, subscription_id, instrument_id, product, side, quantity, entry_order_id, entry_price,
+    exit_order_id, exit_price, profit, currency, status, opened_at, closed_at
+FROM trades
+WHERE ($1::timestamptz IS NULL OR (opened_at, trade_id) < ($1, $2))
+  AND ($3::text IS NULL OR account_id = $3) AND ($4::text IS NULL OR subscription_id = $4)
+  AND ($5::text IS NULL OR status = $5)
+  AND ($6::timestamptz IS NULL OR opened_at >= $6) AND ($7::timestamptz IS NULL OR opened_at < $7)
+ORDER BY opened_at DESC, trade_id DESC LIMIT $8
+
 -- name: history_audit
 -- Who did what, newest first, filtered.
 SELECT audit_id, at, actor, action, subject_kind, subject, cause, details FROM audit

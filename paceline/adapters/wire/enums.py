@@ -18,6 +18,7 @@ from paceline.domain import account, copy_order, event, instrument, ledger, orde
 from paceline.domain.copying import decision
 from paceline.domain.errors import Invalid
 from paceline.ports.broker import MalformedKind
+from paceline.ports.history import TradeState
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
@@ -95,3 +96,4 @@ END_POLICY = EnumMap(subscription.EndPolicy, subscription_pb2.EndPolicy)
 PROTECTION_KIND = EnumMap(subscription.ProtectionKind, subscription_pb2.ProtectionKind)
 
 DEAD_LETTER_KIND = EnumMap(MalformedKind, query_pb2.DeadLetterKind)
+TRADE_STATE = EnumMap(TradeState, query_pb2.TradeState)

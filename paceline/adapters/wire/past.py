@@ -1,10 +1,14 @@
 """What happened, as it is asked for and told: times, decisions with their reasons, plans."""
 
+from decimal import Decimal
+
+from paceline.adapters.wire.decimals import text_of
 from paceline.adapters.wire.decisions import decision_to_wire
-from paceline.adapters.wire.enums import OUTCOME, SKIP_REASON
+from paceline.adapters.wire.enums import OUTCOME, SIDE, SKIP_REASON, TRADE_STATE
 from paceline.adapters.wire.fields import required, within
+from paceline.adapters.wire.orders import key_to_wire
 from paceline.adapters.wire.times import datetime_of, ns_of_timestamp, timestamp_of
-from paceline.api.v1 import common_pb2, copy_order_pb2, replicator_pb2
+from paceline.api.v1 import common_pb2, copy_order_pb2, query_pb2, replicator_pb2
 from paceline.domain.copying.explain import explain
 from paceline.domain.ids import AccountId, EventIdentity, SubscriptionId
 from paceline.ports.history import (
@@ -14,6 +18,7 @@ from paceline.ports.history import (
     Nanoseconds,
     PlanFilter,
     PlanView,
+    TradeView,
 )
 
 _NS_MAX = 2**63 - 1
@@ -57,6 +62,34 @@ def decision_view_to_wire(view: DecisionView) -> copy_order_pb2.Decision:
         wire.detail = explain(decision.reason, decision.detail)
     wire.create_time.CopyFrom(timestamp_of(view.decided_at))
     return wire
+
+
+def trade_view_to_wire(view: TradeView) -> query_pb2.Trade:
+    wire = query_pb2.Trade(
+        trade_id=view.trade_id,
+        account_id=view.account_id,
+        subscription_id=view.subscription_id or "",
+        key=key_to_wire(view.key),
+        side=SIDE.wire[view.side],
+        quantity=_plain(view.quantity),
+        entry_order_id=view.entry_order_id,
+        entry_price=_plain(view.entry_price),
+        exit_order_id=view.exit_order_id,
+        state=TRADE_STATE.wire[view.state],
+        entry_time=timestamp_of(view.entered_at),
+    )
+    if view.exit_price is not None:
+        wire.exit_price.CopyFrom(_plain(view.exit_price))
+    if view.profit is not None:
+        wire.profit.amount.CopyFrom(_plain(view.profit))
+        wire.profit.currency = view.currency
+    if view.exited_at is not None:
+        wire.exit_time.CopyFrom(timestamp_of(view.exited_at))
+    return wire
+
+
+def _plain(value: Decimal) -> common_pb2.Decimal:
+    return common_pb2.Decimal(value=text_of(value.normalize()))
 
 
 def plans_of(wire: replicator_pb2.PlanFilter) -> PlanFilter:

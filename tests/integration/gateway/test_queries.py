@@ -1,8 +1,9 @@
 """Questions: what happened, newest first, page by page, by whatever filter."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -11,17 +12,22 @@ from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.plans import PostgresPlans
+from paceline.adapters.postgres.trades import PostgresTrades
+from paceline.adapters.wire.times import timestamp_of_ns
 from paceline.api.v1 import common_pb2, copy_order_pb2, event_pb2, query_pb2, subscription_pb2
 from paceline.domain.account import Broker
 from paceline.domain.copy_order import CopyStatus
 from paceline.domain.copying.decision import Decision
-from paceline.domain.ids import AccountId, InstrumentId
+from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset
 from paceline.domain.instrument import Exchange, Instrument, InstrumentKind, Segment
+from paceline.domain.order import Side
 from paceline.domain.partitioning import partition_of
+from paceline.domain.trade import Trade
 from paceline.ports.broker import Listing, MalformedKind
 from paceline.ports.copy_orders import SendResult
 from paceline.ports.journal import DeadLetter
 from paceline.ports.plans import Chunk
+from paceline.ports.trades import Stand
 from tests.integration.gateway.house import House, fields_of, refusal_of
 from tests.integration.storage.makers import (
     HOME,
@@ -317,6 +323,71 @@ async def test_marks_of_others_and_other_orders_are_refused(house: House, decide
     assert fields_of(await refusal_of(house.queries.ListDecisions(negative))) == {"page_size"}
 
 
+async def test_trades_are_listed_the_last_entered_first_by_whatever_filter(house: House) -> None:
+    first = Trade(
+        trade_id=EventIdentity("first"),
+        account_id=LEADER,
+        key=SBIN,
+        side=Side.BUY,
+        opened_ns=NOON_NS,
+        entry_order_id="1",
+        quantity=Decimal(10),
+        entry_value=Decimal(1005),
+        exited=Decimal(10),
+        exit_value=Decimal(1100),
+        exit_order_id="2",
+        closed_ns=NOON_NS + HOUR_NS,
+    )
+    second = replace(
+        first,
+        trade_id=EventIdentity("second"),
+        opened_ns=NOON_NS + 2 * HOUR_NS,
+        exited=Decimal(4),
+        exit_value=Decimal(440),
+        closed_ns=0,
+    )
+    other = replace(second, trade_id=EventIdentity("other"), account_id=FOLLOWER)
+    epoch = await own(house.database, "feed", [HOME])
+    await PostgresTrades(house.database).advance(
+        HOME, epoch, Offset(1), [Stand(each, Decimal(1)) for each in (first, second, other)]
+    )
+
+    async def trades(**which: Any) -> list[query_pb2.Trade]:
+        found, token = list[query_pb2.Trade](), ""
+        while True:
+            asked = query_pb2.ListTradesRequest(page_size=2, page_token=token, **which)
+            answer = await house.queries.ListTrades(asked)
+            found.extend(answer.trades)
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    assert [each.trade_id for each in await trades()] == ["second", "other", "first"]
+    standing, closed = await trades(account_id=LEADER)
+    assert (closed.entry_price.value, closed.exit_price.value) == ("100.5", "110")
+    assert (closed.profit.amount.value, closed.profit.currency) == ("95", "INR")
+    assert (closed.entry_order_id, closed.exit_order_id, closed.side) == ("1", "2", common_pb2.SIDE_BUY)
+    assert closed.exit_time.ToNanoseconds() - closed.entry_time.ToNanoseconds() == HOUR_NS
+    assert (closed.state, standing.state) == (query_pb2.TRADE_STATE_CLOSED, query_pb2.TRADE_STATE_OPEN)
+    assert standing.quantity.value == "10"
+    assert not standing.HasField("exit_price")
+    assert not standing.HasField("profit")
+    assert not standing.HasField("exit_time")
+    assert standing.exit_order_id == ""
+    assert [each.trade_id for each in await trades(state=query_pb2.TRADE_STATE_CLOSED)] == ["first"]
+    entered = common_pb2.TimeRange(start_time=timestamp_of_ns(NOON_NS + HOUR_NS))
+    assert {each.trade_id for each in await trades(entered=entered)} == {"second", "other"}
+    assert await trades(subscription_id="none") == []
+
+
+async def test_of_trades_a_wrong_state_and_a_strange_token_are_refused(house: House) -> None:
+    for field, asked in (
+        ("state", query_pb2.ListTradesRequest(state=cast(Any, 9))),
+        ("page_token", query_pb2.ListTradesRequest(page_token="nonsense")),
+    ):
+        assert fields_of(await refusal_of(house.queries.ListTrades(asked))) == {field}
+
+
 async def test_what_is_not_built_yet_says_so(house: House) -> None:
-    call = house.queries.ListTrades(query_pb2.ListTradesRequest())
+    call = house.queries.ListMarketDays(query_pb2.ListMarketDaysRequest())
     assert (await refusal_of(call)).code is grpc.StatusCode.UNIMPLEMENTED

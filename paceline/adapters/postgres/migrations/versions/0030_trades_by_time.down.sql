@@ -1,0 +1,2 @@
+DROP INDEX trades_by_subscription;
+DROP INDEX trades_by_time;
