@@ -25,6 +25,12 @@ _CONNECT_S = 5.0
 _PROBE_EVERY_S = 20.0
 """How long a connection that died without a word may go unnoticed."""
 _PROBE_S = 5.0
+_LOST = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # used between the server's farewell and the end of the connection
+)
 
 
 class Listener:
@@ -54,7 +60,7 @@ class Listener:
             before = self.connects
             try:
                 await self._listen_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+            except (*_LOST, Unavailable) as error:
                 self.last_error = error
             pause = _FIRST_PAUSE_S if self.connects > before else min(2 * pause, _LONGEST_PAUSE_S)
             await self._clock.sleep(pause)

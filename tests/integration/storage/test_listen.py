@@ -25,16 +25,15 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
         self.reads = 0
-        self.failing = 0
+        self.failures: list[Exception] = []
 
     def hear(self, channel: str, payload: str) -> None:
         self.heard.append((channel, payload))
 
     async def reread(self) -> None:
         self.reads += 1
-        if self.failing:
-            self.failing -= 1
-            raise Unavailable("not yet")
+        if self.failures:
+            raise self.failures.pop(0)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -83,12 +82,13 @@ async def test_a_new_token_is_news_and_a_frame_is_not(
 async def test_after_a_lost_connection_everything_is_read_again(
     connection: "asyncpg.Connection[asyncpg.Record]", ear: Ear, listener: Listener
 ) -> None:
-    ear.failing = 1
+    farewell = asyncpg.InternalClientError("another operation is in progress")
+    ear.failures = [Unavailable("not yet"), farewell]
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
     )
     await ear.until(lambda: listener.connects == 2)
-    assert ear.reads == 3
-    assert isinstance(listener.last_error, Unavailable)
+    assert ear.reads == 4
+    assert listener.last_error is farewell
     await connection.execute("SELECT pg_notify($1, 'still there')", ACCOUNTS)
     await ear.until(lambda: (ACCOUNTS, "still there") in ear.heard)
