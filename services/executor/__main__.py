@@ -30,6 +30,7 @@ from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.account import Broker
+from paceline.domain.breaker import BreakerPolicy
 from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.ids import AccountId
 from paceline.domain.breaker import BreakerPolicy

@@ -111,7 +111,7 @@ class Chaser:
                 self._alarm(row.order, following.reason)
             elif following is not None:
                 last = market.prices.get(row.order.spec.key.instrument_id)
-                step = _step(row, following, self._clock.now_ns(), last)
+                step = step_of(row, following, self._clock.now_ns(), last)
                 steps[partition_of(row.order.account_id)].append(step)
         for reason in ChaseReason:
             for intent in Intent:
@@ -201,9 +201,10 @@ def chase_policy(settings: Settings, limits: Limits) -> ChasePolicy:
     )
 
 
-def _step(
+def step_of(
     row: RestingRow, following: Modify | Replace | GiveUp, now_ns: int, price: Price | None
 ) -> ChaseStep:
+    """The command that carries out what was decided."""
     order, origin = row.order, _origin(row, now_ns)
     last = price.last if price else None
     if isinstance(following, GiveUp):
