@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copying.strays import is_stray
 from paceline.domain.copying.tags import kind_of
 from paceline.domain.errors import NotOwner
 from paceline.domain.event import Event
@@ -10,11 +11,11 @@ from paceline.domain.ids import Offset, Partition, Tag
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.order import Fill, OrderReport
 from paceline.ports.clock import Clock
-from paceline.ports.settlement import Settlement
+from paceline.ports.settlement import Settlement, Stray
 from paceline.runtime.follow import Batch
 from paceline.runtime.partitions import Partitions
 from services.executor.lots import Lots
-from services.executor.settle import News, Settling
+from services.executor.settle import News, Settling, StrayNews
 
 
 class Observer:
@@ -43,9 +44,16 @@ class Observer:
         epochs = {partition: self._partitions.lease(partition).epoch for partition in batch}
         spoken = [each for events in batch.values() for event in events for each in _news(event)]
         instruments = await self._lots.of(key.instrument_id for _, key in spoken)
-        news = [each for each, _ in spoken]
-        settling = Settling(news, instruments, self._clock.now_ns())
-        settled = await self._settlement.settle(epochs, _ends(batch), (each.tag for each in news), settling)
+        told = [each for each, _ in spoken]
+        news = [each for each in told if isinstance(each, News)]
+        strays = [
+            Stray(each.account_id, each.fill.key, each.fill.order_id)
+            for each in told
+            if isinstance(each, StrayNews)
+        ]
+        settling = Settling(told, instruments, self._clock.now_ns())
+        tags = [each.tag for each in news]
+        settled = await self._settlement.settle(epochs, _ends(batch), tags, settling, strays)
         for tag in {each.tag for each in news if each.partition not in settled.stale}:
             if tag in settling.orders:
                 self._told(settling.orders[tag])
@@ -55,20 +63,24 @@ class Observer:
             raise NotOwner(f"partitions {sorted(settled.stale)} are held under other epochs")
 
 
-def _news(event: Event) -> Sequence[tuple[News, InstrumentKey]]:
-    """Only what carries a tag of ours; the rest of a follower's trading is his own."""
-    body = event.fact.body
-    if not isinstance(body, Fill | OrderReport) or kind_of(body.tag) is None:
-        return ()
-    news = News(
-        event.partition,
-        event.fact.account_id,
-        Tag(body.tag),
-        body,
-        event=event.fact.identity,
-        offset=event.offset,
-    )
-    return ((news, body.key),)
+def _news(event: Event) -> Sequence[tuple[News | StrayNews, InstrumentKey]]:
+    """What carries a tag of ours moves orders; what he trades beside copying may close copies."""
+    body, fact = event.fact.body, event.fact
+    found: list[tuple[News | StrayNews, InstrumentKey]] = []
+    if isinstance(body, Fill | OrderReport) and kind_of(body.tag) is not None:
+        news = News(
+            event.partition,
+            fact.account_id,
+            Tag(body.tag),
+            body,
+            event=fact.identity,
+            offset=event.offset,
+        )
+        found.append((news, body.key))
+    if isinstance(body, Fill) and is_stray(body):
+        stray = StrayNews(event.partition, fact.account_id, body, fact.identity, event.offset)
+        found.append((stray, body.key))
+    return found
 
 
 def _ends(batch: Batch) -> dict[Partition, Offset]:

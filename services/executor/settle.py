@@ -14,8 +14,10 @@ from paceline.domain.copy_order import (
     Intent,
     OrderSpec,
 )
+from paceline.domain.copying.adjustments import Adjustment
 from paceline.domain.copying.changes import OpenRow, commanded, growing
 from paceline.domain.copying.fold import Folded, Resized, SurelyAbsent, Told, Withdrawn, fold_result
+from paceline.domain.copying.strays import closed_by, oversold
 from paceline.domain.copying.surplus import Correction, sell_surplus
 from paceline.domain.ids import AccountId, CommandId, EventIdentity, InstrumentId, Offset, Partition, Tag
 from paceline.domain.instrument import Instrument
@@ -26,7 +28,7 @@ from paceline.domain.order_states import TERMINAL, IllegalTransition
 from paceline.ports.copy_commands import CommandResult
 from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
 from paceline.ports.plans import LedgerKey
-from paceline.ports.settlement import Decided, Standing
+from paceline.ports.settlement import Copies, Decided, Standing, StrayKey
 
 _log = structlog.get_logger(__name__)
 
@@ -56,13 +58,24 @@ class News:
     """What is written of the change that brought it about; nothing where the news cannot be."""
 
 
+@dataclass(frozen=True, slots=True)
+class StrayNews:
+    """A fill of a follower's that no copy asked for."""
+
+    partition: Partition
+    account_id: AccountId
+    fill: Fill
+    event: EventIdentity
+    offset: Offset
+
+
 @dataclass(slots=True)
 class Settling:
     """Folds news in its order onto what stands; `orders` is what stands afterwards, `changes` what became of
     those that were carried out.
     """
 
-    news: Sequence[News]
+    news: Sequence[News | StrayNews]
     instruments: Mapping[InstrumentId, Instrument]
     now_ns: int
     orders: dict[Tag, CopyOrder] = field(default_factory=dict)
@@ -76,11 +89,18 @@ class Settling:
     _specs: list[tuple[Tag, OrderSpec]] = field(default_factory=list)
     _traded: dict[LedgerKey, News] = field(default_factory=dict)
     """What may have filled more than is wanted."""
+    _copies: dict[StrayKey, Copies] = field(default_factory=dict)
+    _adjusted: list[tuple[AccountId, Adjustment]] = field(default_factory=list)
+    _withdrawn: list[CopyCommand] = field(default_factory=list)
 
     def __call__(self, standing: Standing, stale: frozenset[Partition]) -> Decided:
         """May be called again when the transaction is tried again."""
         self._begin(standing)
         for news in self.news:
+            if isinstance(news, StrayNews):
+                if news.partition not in stale and not _told_before(news, standing):
+                    self._take_down(news)
+                continue
             order = self.orders.get(news.tag)
             if order is None or order.account_id != news.account_id:
                 _log.warning("settle.not_our_order", account=news.account_id, tag=news.tag)
@@ -94,6 +114,8 @@ class Settling:
             self._corrections(),
             self._specs,
             list(self.changes.values()),
+            self._adjusted,
+            self._withdrawn,
         )
 
     def _begin(self, standing: Standing) -> None:
@@ -105,6 +127,7 @@ class Settling:
         }
         self._results, self._moves, self._fills, self._lines, self._specs = [], [], [], [], []
         self._traded, self.changes = {}, {}
+        self._copies, self._adjusted, self._withdrawn = dict(standing.copies), [], []
 
     def _learn(self, news: News, order: CopyOrder) -> None:
         instrument = self.instruments.get(order.spec.key.instrument_id)
@@ -126,6 +149,26 @@ class Settling:
             self.changes[news.change.command_id] = news.change
         if key:
             self._keep(key, news, folded)
+
+    def _take_down(self, stray: StrayNews) -> None:
+        """What he closed himself of the copies is no longer theirs, and no exit sells it any more."""
+        fill, where = stray.fill, (stray.account_id, stray.fill.key)
+        copies, instrument = self._copies.get(where), self.instruments.get(fill.key.instrument_id)
+        if copies is None or instrument is None or fill.order_id in copies.placed:
+            return
+        held = {
+            name: (self._ledgers.get((name, fill.key), Ledger()), policy)
+            for name, policy in copies.policies.items()
+        }
+        closed = closed_by(fill, stray.event, held, copies.own, instrument.lot)
+        self._copies[where] = replace(copies, own=closed.own)
+        for name, adjustment in closed.adjustments.items():
+            key = (name, fill.key)
+            ledger = self._ledgers[key] = held[name][0].with_lines(adjustment.lines)
+            self._lines.extend(adjustment.lines)
+            self._adjusted.append((stray.account_id, adjustment))
+            rows = self._open.get(key, {}).values()
+            self._withdrawn.extend(oversold(name, stray.event, ledger, rows, self.now_ns))
 
     def _keep(self, key: LedgerKey, news: News, folded: Folded) -> None:
         self._ledgers[key] = folded.ledger
@@ -182,7 +225,7 @@ def _came_too_late(news: News, order: CopyOrder) -> bool:
     return folds and order.status is not CopyStatus.PLANNED
 
 
-def _told_before(news: News, standing: Standing) -> bool:
+def _told_before(news: News | StrayNews, standing: Standing) -> bool:
     """A stretch of the journal that comes again after its commit's answer was lost tells nothing new."""
     return 0 < news.offset <= standing.done.get(news.partition, 0)
 

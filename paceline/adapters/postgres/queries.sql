@@ -1015,6 +1015,36 @@ UPDATE subscriptions SET state = $3, auto_copy = $4, mode = $5, sizing_mode = $6
 WHERE subscription_id = $1 AND version = $2
 RETURNING *
 
+-- name: stray_shares
+-- Subscriptions of some accounts and keys that hold something or have it on its way, and whose goes down first.
+SELECT s.follower, l.subscription_id, l.instrument_id, l.product,
+    coalesce(s.settings ->> 'attribution', 'COPIES_FIRST') AS attribution
+FROM unnest($1::text[], $2::text[], $3::text[]) AS k (follower, instrument_id, product)
+JOIN subscriptions s USING (follower)
+JOIN ledgers l USING (subscription_id, instrument_id, product)
+WHERE l.entry_filled + l.exit_filled + l.adjusted <> 0 OR l.entry_planned <> l.entry_released + l.entry_filled
+   OR l.exit_planned <> l.exit_released + l.exit_filled
+ORDER BY l.subscription_id, l.instrument_id, l.product
+
+-- name: stray_orders
+-- Which of some orders at brokers are copies.
+SELECT c.account_id, c.broker_order_id
+FROM unnest($1::text[], $2::text[]) AS k (account_id, broker_order_id)
+JOIN copy_orders c USING (account_id, broker_order_id)
+
+-- name: stray_net
+-- What an account held of a key by its journal, up to an offset of its partition.
+WITH mine AS (
+    SELECT kind, event_offset, (body ->> 'quantity')::numeric * coalesce((body ->> 'side')::integer, 1) AS quantity
+    FROM events
+    WHERE account_id = $1 AND kind IN ('FILL', 'POSITION') AND event_offset <= $4
+      AND body #>> '{key,instrument_id}' = $2 AND body #>> '{key,product}' = $3
+), told AS (
+    SELECT event_offset AS at FROM mine WHERE kind = 'POSITION' ORDER BY event_offset DESC LIMIT 1
+)
+SELECT sum(quantity) FROM mine LEFT JOIN told ON true
+WHERE at IS NULL OR event_offset > at OR (event_offset = at AND kind = 'POSITION')
+
 -- name: subscription_wait
 -- Why one that is ending has not ended yet: no setting, so it counts neither a version nor a change.
 UPDATE subscriptions SET waits_for = $2 WHERE subscription_id = $1 AND waits_for <> $2

@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from paceline.adapters.postgres.copy_commands import read_open_rows, write_command_results, write_specs
+from paceline.adapters.postgres.audit import write_audit
+from paceline.adapters.postgres.copy_commands import (
+    insert_commands,
+    read_open_rows,
+    write_command_results,
+    write_specs,
+)
 from paceline.adapters.postgres.copy_orders import CONSUMER, write_fills, write_moves, write_results
 from paceline.adapters.postgres.copy_rows import copy_row_of
 from paceline.adapters.postgres.database import Database, Transaction
@@ -12,11 +18,12 @@ from paceline.adapters.postgres.ledgers import append_lines, lock_ledgers
 from paceline.adapters.postgres.offsets import move_offsets, offsets_of
 from paceline.adapters.postgres.plans import insert_orders
 from paceline.adapters.postgres.queries import sql
+from paceline.adapters.postgres.strays import audit_of, copies_of, policies_of
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.surplus import Correction
 from paceline.domain.ids import Epoch, Offset, Partition, Tag
 from paceline.ports.plans import LedgerKey
-from paceline.ports.settlement import Decide, Settled, Standing
+from paceline.ports.settlement import Decide, Settled, Standing, Stray
 
 _LOCK = sql("copy_order_lock_by_tags")
 
@@ -33,20 +40,27 @@ class PostgresSettlement:
         offsets: Mapping[Partition, Offset],
         tags: Iterable[Tag],
         decide: Decide,
+        strays: Sequence[Stray] = (),
     ) -> Settled:
         async with self._database.transaction() as transaction:
             stale = await stale_partitions(transaction, CONSUMER, epochs)
             wanted = sorted(set(tags))
-            standing = await _standing(transaction, wanted) if wanted else Standing({}, {}, {})
+            policies = await policies_of(transaction, strays)
+            beside = [(name, key) for (_, key), names in policies.items() for name in names]
+            none = Standing({}, {}, {})
+            standing = await _standing(transaction, wanted, beside) if wanted or beside else none
             # read after the locks: a commit whose answer was lost has ended by now
             done = await offsets_of(transaction, CONSUMER, offsets) if offsets else {}
-            decided = decide(replace(standing, done=done), stale)
+            copies = await copies_of(transaction, policies, strays, standing.ledgers, done)
+            decided = decide(replace(standing, done=done, copies=copies), stale)
             await write_results(transaction, decided.results)
             await write_moves(transaction, decided.moves)
             await write_fills(transaction, decided.fills)
             await write_specs(transaction, decided.specs)
             await write_command_results(transaction, decided.commands)
             await append_lines(transaction, decided.lines)
+            await insert_commands(transaction, decided.withdrawn)
+            await write_audit(transaction, audit_of(decided.adjusted))
             corrections = await _correct(transaction, decided.corrections)
             sound = {each: offset for each, offset in offsets.items() if each not in stale}
             if sound:
@@ -54,9 +68,9 @@ class PostgresSettlement:
         return Settled(stale, corrections)
 
 
-async def _standing(transaction: Transaction, tags: Sequence[Tag]) -> Standing:
+async def _standing(transaction: Transaction, tags: Sequence[Tag], beside: Sequence[LedgerKey]) -> Standing:
     rows = [copy_row_of(row).order for row in await transaction.fetch(_LOCK, tags)]
-    keys = sorted({key for order in rows if (key := _ledger_key(order))}, key=str)
+    keys = sorted({*beside, *(key for order in rows if (key := _ledger_key(order)))}, key=str)
     ledgers = await lock_ledgers(transaction, keys) if keys else {}
     open_rows = await read_open_rows(transaction, keys)
     return Standing(

@@ -17,7 +17,7 @@ from paceline.domain.day_end import at_rest
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import EventIdentity, Offset, Partition
 from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, Segment
-from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry, toward
 from paceline.domain.money import ZERO
 from paceline.domain.order import Side
 from paceline.domain.position import PositionReport
@@ -81,7 +81,7 @@ def wind_down(subscription: Subscription, copied: Copied, now_ns: int) -> Step:
     origin = _origin(subscription, copied, now_ns)
     commands = tuple(cancelled(origin, row.order) for row in copied.rows if _taken_back(row, flatten))
     lines = _wanted_no_more(origin, copied.ledger) if flatten else []
-    surplus = copied.ledger.held if flatten else ZERO
+    surplus = toward(copied.ledger.position, copied.ledger.held) if flatten else ZERO
     hindrance = _hindrance(copied, now_ns) if surplus else None
     orders: tuple[CopyOrder, ...] = ()
     if surplus and hindrance is None:

@@ -104,6 +104,12 @@ def test_while_a_mirrored_exit_may_still_fill_what_it_sells_is_not_sold() -> Non
     assert (step.decision.orders, len(step.decision.commands)) == ((), 1)
 
 
+def test_an_exit_that_sells_more_than_is_left_is_not_bought_back_before_it_is_taken_back() -> None:
+    closed_by_hand = replace(HELD, ideal=d(0), exit_planned=d(-10), adjusted=d(-4))
+    step = wind_down(FLATTEN, copied(closed_by_hand, OpenRow(working(-10, Intent.EXIT))), NOW)
+    assert (step.decision, step.waits) == (None, Waits.ORDERS)
+
+
 HINDRANCES = [
     (replace(copied(), session_usable=False), Waits.SESSION_UNUSABLE),
     (replace(copied(), market_open=False), Waits.MARKET_CLOSED),

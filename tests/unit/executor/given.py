@@ -46,7 +46,7 @@ from paceline.ports.broker import Book, BookRow, Call, Limits, LimitScope, Windo
 from paceline.ports.copy_commands import CommandResult, CommandRow, CommandsRecorded
 from paceline.ports.copy_orders import CopyRow, Recorded, SendResult
 from paceline.ports.plans import LedgerKey
-from paceline.ports.settlement import Decide, Decided, Settled, Standing
+from paceline.ports.settlement import Copies, Decide, Decided, Settled, Standing, Stray, StrayKey
 from paceline.runtime.partitions import Held, Partitions
 from services.executor.books import Reading
 from services.executor.outcome import CancelTaken, Said
@@ -210,6 +210,7 @@ class FakeRows:
     clock: FakeClock
     rows: dict[Tag, CopyRow] = field(default_factory=dict)
     ledgers: dict[LedgerKey, Ledger] = field(default_factory=dict)
+    copies: dict[StrayKey, Copies] = field(default_factory=dict)
     epochs: dict[Partition, Epoch] = field(default_factory=dict)
     done: dict[Partition, Offset] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
@@ -272,11 +273,14 @@ class FakeRows:
         offsets: Mapping[Partition, Offset],
         tags: Iterable[Tag],
         decide: Decide,
+        strays: Sequence[Stray] = (),
     ) -> Settled:
         self.reach()
         stale = self.stale(epochs)
         orders = {tag: self.rows[tag].order for tag in tags if tag in self.rows}
-        decided = decide(Standing(orders, {}, dict(self.ledgers), dict(self.done)), stale)
+        decided = decide(
+            Standing(orders, {}, dict(self.ledgers), dict(self.done), copies=dict(self.copies)), stale
+        )
         self.decided.append(decided)
         for result in decided.results:
             self._move(result)

@@ -7,10 +7,12 @@ import pytest
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.event import Event
-from paceline.domain.ids import Epoch
+from paceline.domain.ids import BrokerOrderId, Epoch
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
+from paceline.domain.subscription import AttributionPolicy
+from paceline.ports.settlement import Copies
 from services.executor.lots import Lots
 from services.executor.observe import Observer
 from tests.fakes.clock import FakeClock
@@ -59,6 +61,30 @@ async def test_what_a_follower_does_himself_moves_nothing_but_the_place() -> Non
     world = await a_world()
     await world.tell(fill(5, account=FOLLOWER), fill(5, account=FOLLOWER, tag="MyOwnTag"))
     assert (world.told, world.rows.done) == ([], {HOME: 2})
+
+
+async def test_what_he_sells_of_the_copies_himself_is_theirs_no_more_and_told_once() -> None:
+    world, one = await a_world(), order("e1")
+    assert one.subscription_id is not None
+    world.rows.put(one)
+    world.rows.copies[FOLLOWER, KEY] = Copies({one.subscription_id: AttributionPolicy.COPIES_FIRST})
+    mine = [fill(-n, trade=f"m{n}", order="m", account=FOLLOWER) for n in (4, 2)]
+    world.rows.lose_answer = True
+    with pytest.raises(Unavailable):
+        await world.tell(trade(one, 10, "t1"), mine[0])
+    await world.tell(trade(one, 10, "t1"), *mine)
+    ledger = world.rows.ledgers[one.subscription_id, KEY]
+    assert (ledger.position, ledger.adjusted) == (d(4), d(-6))
+
+
+async def test_a_trade_of_a_copy_that_comes_without_its_tag_closes_nothing() -> None:
+    world, one = await a_world(), order("e1")
+    assert one.subscription_id is not None
+    world.rows.put(one)
+    known = Copies({one.subscription_id: AttributionPolicy.COPIES_FIRST})
+    world.rows.copies[FOLLOWER, KEY] = replace(known, placed=frozenset({BrokerOrderId("b2")}))
+    await world.tell(trade(one, 10, "t1"), fill(-4, trade="t2", order="b2", account=FOLLOWER))
+    assert world.rows.ledgers[one.subscription_id, KEY].position == 10
 
 
 async def test_a_batch_whose_commits_answer_was_lost_is_not_folded_twice() -> None:

@@ -96,10 +96,6 @@ def lines(decided: Decided) -> dict[EntryKind, int]:
             {"RELEASED": 10}, id="absent and wanted no more: taken back",
         ),
         pytest.param(
-            ORDER, UNWANTED, Withdrawn(), CopyStatus.CANCELLED, {"RELEASED": 10}, id="unsent, unwanted"
-        ),
-        pytest.param(ORDER, PLANNED, Withdrawn(), CopyStatus.PLANNED, {}, id="unsent, but wanted: sent"),
-        pytest.param(
             ORDER, replace(PLANNED, ideal=d(4)), SurelyAbsent(), CopyStatus.PLANNED, {},
             id="wanted in part: sent, the surplus is sold later",
         ),
@@ -190,7 +186,7 @@ def test_an_instrument_that_nobody_knows_is_refused_and_holds_nobody_up() -> Non
 
 def test_nothing_of_a_stale_partition_is_decided() -> None:
     decided, settling = settle(news(trade(4), offset=5), stale=True)
-    assert decided == Decided([], [], [], [], [], [], [])
+    assert decided == Decided([], [], [], [], [], [], [], [], [])
     assert settling.orders[ORDER.tag] == ORDER
 
 
