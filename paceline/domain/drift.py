@@ -5,7 +5,7 @@ copied, and the journal tells the same as the book. Nothing is said of a key in 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -32,6 +32,26 @@ class DriftKind(StrEnum):
     """Copies hold more than they should, and nothing is on its way that would lower it."""
     UNEXPLAINED = "UNEXPLAINED"
     """The broker shows more than the copies, and no fill in the journal tells why."""
+
+
+class LookOutcome(StrEnum):
+    """What came of looking at an account."""
+
+    AGREED = "agreed"
+    DIFFERED = "differed"
+    PUT_OFF = "put_off"
+    """Something moves, or nothing is copied: a book would prove nothing."""
+    UNREAD = "unread"
+    """The book could not be read, or not whole."""
+    MOVED = "moved"
+    """Somebody else holds the account by now."""
+
+
+NOT_COMPARED = {
+    LookOutcome.PUT_OFF: "nothing is copied, or something of it moves or moved a moment ago",
+    LookOutcome.UNREAD: "the broker's position book could not be read whole",
+}
+"""Why nothing is said of ledgers and book, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +218,13 @@ def sold(
             corrections.append(correction)
             left -= surplus
     return Healing(corrections=tuple(corrections))
+
+
+def under(standing: Standing, policy: DriftPolicy | None) -> Standing:
+    """As if each subscription asked for this; None leaves it to them."""
+    if policy is None:
+        return standing
+    return replace(standing, shares=tuple(replace(each, policy=policy) for each in standing.shares))
 
 
 def cause_of(account_id: AccountId, key: InstrumentKey, second: BookRead) -> str:

@@ -12,6 +12,7 @@ from paceline.adapters.postgres.chases import PostgresChases
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
@@ -319,6 +320,7 @@ def watch_drift(
     settings = runtime.settings
     watch = DriftWatch(
         PostgresDrifts(stores.database),
+        PostgresDriftLooks(stores.database),
         PositionBooks(trading.broker, trading.logins, trading.windows, runtime.clock),
         desks.lots,
         RedisPrices(stores.redis),

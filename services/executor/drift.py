@@ -5,6 +5,7 @@ A second reading is made only where the first shows a difference, or one stands:
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -18,6 +19,7 @@ from paceline.domain.drift import (
     DriftKind,
     Healing,
     Look,
+    LookOutcome,
     Standing,
     cause_of,
     converted,
@@ -26,14 +28,17 @@ from paceline.domain.drift import (
     judge,
     lowered,
     sold,
+    under,
 )
 from paceline.domain.errors import BrokerAuthFailed, BrokerError, BrokerRateLimited, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, InstrumentId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.partitioning import partition_of
+from paceline.domain.subscription import DriftPolicy
 from paceline.ports.broker import Broker, Call
 from paceline.ports.buckets import Buckets, Take
 from paceline.ports.clock import Clock
+from paceline.ports.drift_looks import AskedLook, DriftLooks
 from paceline.ports.drifts import Drifts, Finding
 from paceline.ports.prices import Price, Prices
 from paceline.runtime.log import RepeatGate
@@ -108,6 +113,7 @@ class DriftWatch:
     def __init__(
         self,
         drifts: Drifts,
+        looks: DriftLooks,
         read: ReadPositions,
         lots: Lots,
         prices: Prices,
@@ -119,6 +125,7 @@ class DriftWatch:
         pace: Pace,
     ) -> None:
         self._drifts = drifts
+        self._asked = looks
         self._read = read
         self._lots = lots
         self._prices = prices
@@ -145,8 +152,9 @@ class DriftWatch:
                     _log.warning("drift.unreachable", problem=str(problem))
 
     async def round(self) -> None:
-        """Everyone who is due."""
+        """Everyone who was asked for, then everyone who is due."""
         every_ns = self._pace.every_ms * _NS_PER_MS
+        await self._look_as_asked()
         await self._list(every_ns)
         now_ns = self._clock.monotonic_ns()
         due = [each for each, at_ns in self._due_ns.items() if at_ns <= now_ns and self._is_ours(each)]
@@ -160,6 +168,23 @@ class DriftWatch:
             self._due_ns[account_id] = self._clock.monotonic_ns() + wait_ns
 
         await asyncio.gather(*(one(each) for each in due))
+
+    async def _look_as_asked(self) -> None:
+        held = self._partitions.held()
+        for asked in await self._asked.asked(held) if held else ():
+            if self._is_ours(asked.account_id):
+                await self._answer(asked)
+
+    async def _answer(self, asked: AskedLook) -> None:
+        """Who holds the account by then answers, where it has moved."""
+        outcome = await self.look(asked.account_id, asked.policy)
+        self._looks.labels(outcome).inc()
+        if outcome is LookOutcome.MOVED:
+            return
+        partition = partition_of(asked.account_id)
+        with suppress(NotOwner):
+            epoch = self._partitions.lease(partition).epoch
+            await self._asked.answer(partition, epoch, asked.request_id, outcome)
 
     async def _list(self, every_ns: int) -> None:
         """Who is to be looked at, asked for a few times in an interval."""
@@ -178,21 +203,21 @@ class DriftWatch:
     def _is_ours(self, account_id: AccountId) -> bool:
         return self._partitions.usable(partition_of(account_id))
 
-    async def look(self, account_id: AccountId) -> str:
-        """What came of it, in a word; without two whole readings nothing is said."""
+    async def look(self, account_id: AccountId, policy: DriftPolicy | None = None) -> LookOutcome:
+        """Without two whole readings nothing is said. `policy` goes before what subscriptions say."""
         try:
-            return await self._compare(account_id)
+            return await self._compare(account_id, policy)
         except NotOwner:
-            return "moved"
+            return LookOutcome.MOVED
         except (BrokerError, Unavailable) as problem:
             if self._gate.held_back(account_id) is not None:
                 _log.info("drift.unread", account=account_id, problem=str(problem))
-            return "unread"
+            return LookOutcome.UNREAD
 
-    async def _compare(self, account_id: AccountId) -> str:
+    async def _compare(self, account_id: AccountId, policy: DriftPolicy | None) -> LookOutcome:
         first = await self._look_once(account_id)
         if first is None:
-            return "put_off"
+            return LookOutcome.PUT_OFF
         instruments = await self._instruments(first.standings)
         lots = {
             key: instruments[key.instrument_id].lot
@@ -201,18 +226,18 @@ class DriftWatch:
         }
         stands = await self._drifts.page(account_id=account_id, limit=1)
         if not first.book.whole:
-            return "unread"
+            return LookOutcome.UNREAD
         if not (stands or doubtful(first, lots)):
-            return "agreed"
+            return LookOutcome.AGREED
         await self._clock.sleep(self._pace.settle_ms / 1_000)
         second = await self._look_once(account_id)
         if second is None:
-            return "put_off"
+            return LookOutcome.PUT_OFF
         judged = judge(first, second, lots, self._pace.settle_ms * _NS_PER_MS)
         if not judged:
-            return "put_off"
-        await self._write(account_id, first, second, judged, instruments)
-        return "differed" if any(judged.values()) else "agreed"
+            return LookOutcome.PUT_OFF
+        await self._write(account_id, first, second, judged, instruments, policy)
+        return LookOutcome.DIFFERED if any(judged.values()) else LookOutcome.AGREED
 
     async def _look_once(self, account_id: AccountId) -> Look | None:
         """None while every key is in motion: its orders need the limits more."""
@@ -232,6 +257,7 @@ class DriftWatch:
         second: Look,
         judged: Mapping[InstrumentKey, Difference | None],
         instruments: Mapping[InstrumentId, Instrument],
+        policy: DriftPolicy | None,
     ) -> None:
         partition = partition_of(account_id)
         epoch = self._partitions.lease(partition).epoch
@@ -243,7 +269,9 @@ class DriftWatch:
                 continue
             evidence = evidence_of(first.book, second.book, found)
             instrument = instruments[key.instrument_id]
-            healing = await self._healing(account_id, key, standing, found, second.book, instrument, evidence)
+            healing = await self._healing(
+                account_id, key, under(standing, policy), found, second.book, instrument, evidence
+            )
             findings.append(Finding(key, standing, found, evidence, second.book.taken_ns, healing))
         new = await self._drifts.write(partition, epoch, account_id, findings, self._pace.quiet_ms)
         self._tell(account_id, findings)

@@ -11,6 +11,7 @@ from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccountGroups, PostgresAccounts
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
@@ -49,6 +50,7 @@ from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
+from services.replicator.compare import Comparisons
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
 from services.replicator.holdings import LotRules
@@ -137,10 +139,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
     )
-    servicer = ReplicatorServicer(
-        PostgresHistory(database), previews_of(runtime, database, redis), PostgresDrifts(database)
-    )
-    address = await serve(runtime, servicer)
+    address = await serve(runtime, servicer_of(runtime, database, redis))
     runtime.spawn("feed routes", feeds.run())
     runtime.spawn("executor routes", executors.run())
     listen(runtime, directory)
@@ -243,6 +242,16 @@ def previews_of(runtime: Runtime[Settings], database: Database, redis: Redis) ->
         india() if by_hours else always_open(),
         runtime.clock,
         Limits(settings.preview_days_max, settings.preview_events_max, settings.previews_at_once),
+    )
+
+
+def servicer_of(runtime: Runtime[Settings], database: Database, redis: Redis) -> ReplicatorServicer:
+    drifts = PostgresDrifts(database)
+    return ReplicatorServicer(
+        PostgresHistory(database),
+        previews_of(runtime, database, redis),
+        drifts,
+        Comparisons(PostgresDriftLooks(database), drifts, PostgresAccounts(database), runtime.clock),
     )
 
 

@@ -1,10 +1,11 @@
-"""The gRPC edge of the replicator: decode, call, encode. What is not served yet answers UNIMPLEMENTED."""
+"""The gRPC edge of the replicator: decode, call, encode."""
 
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from paceline.adapters.wire.drifts import drift_to_wire
+from paceline.adapters.wire.enums import DRIFT_POLICY
 from paceline.adapters.wire.fields import required, within
 from paceline.adapters.wire.past import (
     decision_view_to_wire,
@@ -25,18 +26,23 @@ from paceline.domain.copying.view import Equity
 from paceline.domain.errors import Invalid, Problem
 from paceline.domain.ids import AccountId, DecisionId, EventIdentity, SubscriptionId
 from paceline.domain.subscription import problems_of
+from paceline.ports.drift_looks import AskedLook
 from paceline.ports.drifts import Drift, Drifts
 from paceline.ports.history import DecisionView, History, PlanView
 from paceline.runtime.paging import mark_of, moment_and_text_of, number_of, only_order, paged
 from paceline.runtime.sound import require_sound
+from services.replicator.compare import Comparisons
 from services.replicator.preview import Previews, Told, Wanted
 
 
 class ReplicatorServicer(replicator_pb2_grpc.ReplicatorServiceServicer):
-    def __init__(self, history: History, previews: Previews, drifts: Drifts) -> None:
+    def __init__(
+        self, history: History, previews: Previews, drifts: Drifts, comparisons: Comparisons
+    ) -> None:
         self._history = history
         self._previews = previews
         self._drifts = drifts
+        self._comparisons = comparisons
 
     async def GetPlan(
         self, request: replicator_pb2.GetPlanRequest, context: Any
@@ -93,6 +99,22 @@ class ReplicatorServicer(replicator_pb2_grpc.ReplicatorServiceServicer):
         found, token = await paged(request, fetch, lambda drift: mark_of(drift.drift_id))
         return replicator_pb2.ListDriftsResponse(
             drifts=[drift_to_wire(each) for each in found], next_page_token=token
+        )
+
+    async def Reconcile(
+        self, request: replicator_pb2.ReconcileRequest, context: Any
+    ) -> replicator_pb2.ReconcileResponse:
+        require_sound(request)
+        compared = await self._comparisons.make(
+            AskedLook(
+                required(request.request_id, "request_id"),
+                AccountId(required(request.account_id, "account_id")),
+                DRIFT_POLICY.read(request.policy, "policy") if request.policy else None,
+            )
+        )
+        return replicator_pb2.ReconcileResponse(
+            drifts=[drift_to_wire(each) for each in compared.drifts],
+            not_compared_because=compared.not_because,
         )
 
     async def PreviewSubscription(

@@ -1752,6 +1752,31 @@ WHERE d.drift_id > $1 AND ($2::text IS NULL OR d.account_id = $2) AND ($3 OR d.e
       AND l.product = d.product))
 ORDER BY d.drift_id LIMIT $5
 
+-- name: drift_look_ask
+-- Asks for a look, once by its name, and forgets those of the days before; whether it is the one that stands.
+WITH gone AS (
+    DELETE FROM drift_looks WHERE asked_at < now() - interval '1 day' AND request_id <> $1
+), mine AS (
+    INSERT INTO drift_looks (request_id, account_id, partition, policy) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (request_id) DO UPDATE SET request_id = excluded.request_id
+    RETURNING account_id, policy
+)
+SELECT account_id = $2 AND policy = $4 FROM mine
+
+-- name: drift_look_outcome
+-- What came of a look; empty while nobody looked.
+SELECT outcome FROM drift_looks WHERE request_id = $1
+
+-- name: drift_look_open
+-- Looks asked for lately in some partitions that nobody answered, in the order in which they were asked for.
+SELECT request_id, account_id, policy FROM drift_looks
+WHERE partition = ANY($1::smallint[]) AND answered_at IS NULL AND asked_at > now() - interval '5 minutes'
+ORDER BY asked_at, request_id
+
+-- name: drift_look_answer
+-- What came of a look, once.
+UPDATE drift_looks SET outcome = $2, answered_at = now() WHERE request_id = $1 AND answered_at IS NULL
+
 -- name: day_end_done
 -- The day has ended for these accounts; the first telling stands.
 INSERT INTO day_ends (account_id, trading_day, positions, closed, detail)

@@ -7,19 +7,24 @@ from dataclasses import dataclass, replace
 
 import aiohttp
 
+from paceline.adapters.clock import SystemClock
+from paceline.adapters.postgres.accounts import PostgresAccounts
 from paceline.adapters.postgres.audit import PostgresAudit
+from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.ledgers import append_lines, load_ledgers
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.redis.connection import open_redis
 from paceline.adapters.redis.prices import RedisPrices
 from paceline.domain.copy_order import CopyOrder, Intent
-from paceline.domain.drift import DriftKind
+from paceline.domain.drift import NOT_COMPARED, DriftKind, LookOutcome
 from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.subscription import DriftPolicy
+from paceline.ports.drift_looks import AskedLook
 from paceline.ports.prices import Price
 from paceline.runtime.metric_names import DRIFT_LOOKS, DRIFTS
+from services.replicator.compare import Compared, Comparisons
 from tests.contract.brokers.venue import Control
 from tests.integration.executor.world import LEADER, SHARE, World, a_world, until
 from tests.unit.domain.given import KEY, d, subscription
@@ -154,3 +159,27 @@ async def _priced(redis_url: str, entry: CopyOrder) -> None:
     later_ns = time.time_ns() + 600_000_000_000
     await RedisPrices(redis).put({SHARE.instrument_id: Price(entry.leader_price, later_ns, later_ns, "test")})
     await redis.aclose()
+
+
+async def test_who_asks_has_the_books_compared_now_and_healed_as_he_says(
+    postgres_url: str, redis_url: str
+) -> None:
+    """Its turn would come in an hour; `heal_time` is set once a later look agrees."""
+    async with a_stage(postgres_url, redis_url) as stage:
+        await stage.write((EntryKind.IDEAL, 10), (EntryKind.PLANNED, 10), (EntryKind.FILLED, 10))
+        await stage.journaled(6)
+        await stage.trade(-4)
+        database = stage.world.database
+        comparisons = Comparisons(
+            PostgresDriftLooks(database), PostgresDrifts(database), PostgresAccounts(database), SystemClock()
+        )
+        async with stage.world.executor(drift_every_ms="3600000", drift_quiet_ms="0"):
+            shown = await comparisons.make(AskedLook("r1", stage.follower, DriftPolicy.REPORT))
+            assert [each.difference.kind for each in shown.drifts] == [DriftKind.MISSING]
+            assert (shown.not_because, (await stage.ledger()).adjusted) == ("", d(0))
+            await comparisons.make(AskedLook("r2", stage.follower))
+            assert (await stage.ledger()).adjusted == -4
+            assert await comparisons.make(AskedLook("r3", stage.follower)) == Compared([])
+            await stage.control.fault("server_5xx", calls=["positions"])
+            unread = await comparisons.make(AskedLook("r4", stage.follower))
+            assert unread.not_because == NOT_COMPARED[LookOutcome.UNREAD]

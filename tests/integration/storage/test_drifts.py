@@ -5,21 +5,26 @@ from typing import Any
 
 import pytest
 
+from paceline.adapters.postgres.accounts import PostgresAccounts
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.ledgers import append_lines
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.api.v1 import replicator_pb2
 from paceline.domain.copy_order import Intent
-from paceline.domain.drift import Difference, DriftKind
-from paceline.domain.errors import NotOwner
+from paceline.domain.drift import Difference, DriftKind, LookOutcome
+from paceline.domain.errors import Conflict, Invalid, NotFound, NotOwner
 from paceline.domain.ids import AccountId, Epoch, SubscriptionId
 from paceline.domain.ledger import EntryKind, LedgerEntry
 from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import AttributionPolicy, DriftPolicy
+from paceline.ports.drift_looks import AskedLook
 from paceline.ports.drifts import Finding
+from services.replicator.compare import Comparisons
 from services.replicator.servicer import ReplicatorServicer
+from tests.fakes.clock import FakeClock
 from tests.integration.storage.makers import SBIN, a_subscription, accounts_of, own
 from tests.unit.domain.given import d
 
@@ -110,7 +115,7 @@ async def test_the_door_lists_them_by_pages_and_by_whom_they_concern(
     database: Database, drifts: PostgresDrifts
 ) -> None:
     nobody: Any = None
-    door = ReplicatorServicer(nobody, nobody, drifts)
+    door = ReplicatorServicer(nobody, nobody, drifts, nobody)
     for number in range(3):
         await drifts.write(HOME, Epoch(3), FOLLOWER, [await found(drifts)], 0)
         if number < 2:
@@ -128,3 +133,55 @@ async def test_the_door_lists_them_by_pages_and_by_whom_they_concern(
     assert [each.HasField("heal_time") for each in [*first.drifts, *rest.drifts]] == [True, True, False]
     assert rest.next_page_token == ""
     assert len((await ask(subscription_id="another", include_healed=True)).drifts) == 0
+
+
+async def test_a_look_is_asked_for_once_and_answered_once_by_who_holds_the_account(
+    database: Database, drifts: PostgresDrifts
+) -> None:
+    looks = PostgresDriftLooks(database)
+    asked = AskedLook("r1", FOLLOWER, DriftPolicy.HEAL)
+    for _ in range(2):
+        await looks.ask(asked)
+    with pytest.raises(Conflict):
+        await looks.ask(replace(asked, policy=None))
+    assert (await looks.asked([HOME]), await looks.outcome("r1")) == ([asked], None)
+    with pytest.raises(NotOwner):
+        await looks.answer(HOME, Epoch(2), "r1", LookOutcome.AGREED)
+    for outcome in (LookOutcome.DIFFERED, LookOutcome.AGREED):
+        await looks.answer(HOME, Epoch(3), "r1", outcome)
+    assert (await looks.asked([HOME]), await looks.outcome("r1")) == ([], LookOutcome.DIFFERED)
+    await looks.ask(asked)
+    assert await looks.asked([HOME]) == []
+
+
+async def test_asking_through_the_door_shows_what_stands_or_says_why_it_does_not(
+    database: Database, drifts: PostgresDrifts
+) -> None:
+    nobody: Any = None
+    looks, clock = PostgresDriftLooks(database), FakeClock(auto_jump=True)
+    door = ReplicatorServicer(
+        nobody, nobody, drifts, Comparisons(looks, drifts, PostgresAccounts(database), clock)
+    )
+    await drifts.write(HOME, Epoch(3), FOLLOWER, [await found(drifts)], 0)
+
+    async def ask(name: str, account: str = FOLLOWER, policy: int = 0) -> replicator_pb2.ReconcileResponse:
+        return await door.Reconcile(
+            replicator_pb2.ReconcileRequest(request_id=name, account_id=account, policy=policy),  # type: ignore[arg-type]
+            None,
+        )
+
+    alone = await ask("r1")
+    assert "no executor has looked yet" in alone.not_compared_because
+    assert [each.account_id for each in alone.drifts] == [FOLLOWER]
+    await looks.answer(HOME, Epoch(3), "r1", LookOutcome.DIFFERED)
+    assert (await ask("r1")).not_compared_because == ""
+    with pytest.raises(NotFound):
+        await ask("r2", "fyers:XNOBODY")
+    for name, account, policy, field in (
+        ("", FOLLOWER, 0, "request_id"),
+        ("r3", "", 0, "account_id"),
+        ("r3", FOLLOWER, 77, "policy"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            await ask(name, account, policy)
+        assert [each.field for each in refused.value.problems] == [field]

@@ -1,7 +1,7 @@
 """How accounts are gone through: spread, in the lowest lane, and silent where nothing can be read."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -9,13 +9,15 @@ import pytest
 
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.day_end import BookRead
-from paceline.domain.drift import DriftKind, Share, Standing
+from paceline.domain.drift import DriftKind, LookOutcome, Share, Standing
 from paceline.domain.errors import BrokerNeverSent, BrokerRateLimited, Unavailable
 from paceline.domain.ids import AccountId, Epoch, InstrumentId, SubscriptionId
 from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.ledger import Ledger
+from paceline.domain.subscription import DriftPolicy
 from paceline.ports.broker import Book, Call, Limits, LimitScope, Window
 from paceline.ports.buckets import Take, Taken
+from paceline.ports.drift_looks import AskedLook
 from paceline.ports.drifts import Drift, Finding
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -63,6 +65,26 @@ class Shelf:
 
 
 @dataclass
+class Asked:
+    """Looks that people wait for, and what they were told."""
+
+    open: list[AskedLook] = field(default_factory=list)
+    told: dict[str, LookOutcome] = field(default_factory=dict)
+
+    async def ask(self, asked: AskedLook) -> None:
+        self.open.append(asked)
+
+    async def outcome(self, request_id: str) -> LookOutcome | None:
+        return self.told.get(request_id)
+
+    async def asked(self, _partitions: Iterable[int]) -> Sequence[AskedLook]:
+        return [each for each in self.open if each.request_id not in self.told]
+
+    async def answer(self, _partition: int, _epoch: Epoch, request_id: str, outcome: LookOutcome) -> None:
+        self.told[request_id] = outcome
+
+
+@dataclass
 class Broker:
     """A position book that may fail, and may change from one reading to the next."""
 
@@ -86,13 +108,14 @@ class AllLots:
 class Room:
     def __init__(self, *nets: int | Exception) -> None:
         self.clock = FakeClock(auto_jump=True)
-        self.shelf = Shelf()
+        self.shelf, self.asked = Shelf(), Asked()
         self.broker = Broker(self.clock, list(nets))
         self.partitions = Partitions(FakeLeases(self.clock), self.clock, owner="me", address="me:1")
         lots: Any = AllLots()
         prices: Any = None
         self.watch = DriftWatch(
             self.shelf,
+            self.asked,
             self.broker,
             lots,
             prices,
@@ -206,3 +229,34 @@ async def test_a_book_is_asked_for_in_the_share_of_entries_and_never_waited_for(
     with pytest.raises(BrokerRateLimited):
         await books(FOLLOWER)
     assert free.penalized == [FOLLOWER]
+
+
+@pytest.mark.parametrize(
+    ("policy", "heals"),
+    [
+        pytest.param(None, False, id="as the subscription says"),
+        pytest.param(DriftPolicy.HEAL, True, id="healed this once"),
+    ],
+)
+async def test_who_is_asked_for_is_looked_at_at_once_and_told_of(
+    policy: DriftPolicy | None, heals: bool
+) -> None:
+    room = Room(4)
+    room.shelf.stands = replace(HOLDS_TEN, journal=d(4))
+    await room.asked.ask(AskedLook("r1", FOLLOWER, policy))
+    await room.partitions.turn()
+    await room.watch.round()
+    assert room.asked.told == {"r1": LookOutcome.DIFFERED}
+    (finding,) = room.shelf.written
+    assert bool(finding.healing.adjustments) is heals
+    assert finding.standing == room.shelf.stands, "what it stands on is as the tables say"
+
+
+async def test_what_cannot_be_compared_is_told_too_and_nobody_is_asked_twice() -> None:
+    room = Room(Unavailable("away"))
+    await room.asked.ask(AskedLook("r1", FOLLOWER))
+    await room.partitions.turn()
+    await room.watch.round()
+    reads = len(room.broker.asked)
+    await room.watch.round()
+    assert (room.asked.told, len(room.broker.asked)) == ({"r1": LookOutcome.UNREAD}, reads)
