@@ -13,7 +13,7 @@ import structlog
 
 from paceline.domain.calendar import Calendar
 from paceline.domain.copying.decision import Decision
-from paceline.domain.copying.ending import Copied, Step, closing_lines, ending_event, wind_down
+from paceline.domain.copying.ending import Copied, Step, Waits, closing_lines, ending_event, wind_down
 from paceline.domain.copying.opening import Holding, beside, opening_event, take_over
 from paceline.domain.copying.view import LeaderState
 from paceline.domain.errors import NotFound, NotOwner, Unavailable
@@ -44,10 +44,15 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.25
 _LOOK_LONGEST_S = 5.0
+_WAIT_LONGEST_S = 30.0
+"""Where a market must open or somebody log in: many may wait for it, and for long."""
 _NS = 1_000_000_000
 _PRICE_FRESH_NS = 5 * _NS
 _PRICE_WITHIN_NS = 30 * _NS
 """So long a price is waited for: one may come, and trades are folded a moment after they are journaled."""
+
+
+_SHUT = frozenset({Waits.MARKET_CLOSED, Waits.SESSION_UNUSABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class _Look:
     began_ns: int
     due_ns: int = 0
     pause_s: float = _LOOK_S
+    longest_s: float = _LOOK_LONGEST_S
 
 
 class Beginnings:
@@ -121,7 +127,10 @@ class Beginnings:
             moved = False
             if self._gate.held_back(subscription.subscription_id) is not None:
                 _log.info("lives.put_off", subscription=subscription.subscription_id, problem=str(problem))
-        look.pause_s = _LOOK_S if moved else min(look.pause_s * 2, _LOOK_LONGEST_S)
+        except Exception:  # noqa: BLE001 - one that cannot begin or end must not stop the others
+            moved = False
+            _log.error("lives.fault", subscription=subscription.subscription_id, exc_info=True)
+        look.pause_s = _LOOK_S if moved else min(look.pause_s * 2, look.longest_s)
         look.due_ns = self._clock.monotonic_ns() + round(look.pause_s * _NS)
 
     async def _under_lock(self, known: Subscription, look: _Look) -> bool:
@@ -134,7 +143,7 @@ class Beginnings:
             if subscription is None:
                 return False
             if subscription.state is SubscriptionState.ENDING:
-                return await self._end(tenancy, subscription)
+                return await self._end(tenancy, subscription, look)
             return subscription.opens and await self._open(tenancy, subscription, look)
 
     def _lock(self, partition: Partition) -> asyncio.Lock:
@@ -225,7 +234,7 @@ class Beginnings:
         instrument = (await self._stores.instruments.get_many([name])).get(name)
         return opening_event(subscription, holding, instrument, tenancy.partition, now_ns)
 
-    async def _end(self, tenancy: Tenancy, subscription: Subscription) -> bool:
+    async def _end(self, tenancy: Tenancy, subscription: Subscription, look: _Look) -> bool:
         name = subscription.subscription_id
         copied = await self._copied(subscription)
         now_ns = self._clock.now_ns()
@@ -235,6 +244,8 @@ class Beginnings:
             moved = await self._step(tenancy, subscription, each, steps[each.key]) or moved
         waits = [f"{step.waits} {key.instrument_id}" for key, step in steps.items() if step.waits]
         if waits:
+            shut = all(step.waits in _SHUT for step in steps.values() if step.waits)
+            look.longest_s = _WAIT_LONGEST_S if shut else _LOOK_LONGEST_S
             await self._stores.lives.wait(name, waits[0])
             if self._gate.held_back((name, waits[0])) is not None:
                 _log.warning("subscription.ending", subscription=name, waits_for=waits)
@@ -308,5 +319,6 @@ class Beginnings:
         return successor.state in LIVING
 
     def _dispatch(self, decisions: Sequence[Decision]) -> None:
+        self._replicator.count(decisions)
         orders = [order for each in decisions for order in each.orders]
         self._dispatcher.dispatch(orders, "", [command for each in decisions for command in each.commands])

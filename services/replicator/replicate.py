@@ -243,7 +243,7 @@ class Replicator:
                     work.event.traceparent,
                     [command for decision in committed.inserted for command in decision.commands],
                 )
-                self._count(committed.inserted)
+                self.count(committed.inserted)
                 if not committed.outdated:
                     return
                 again = [each for each in subscriptions if each.subscription_id in committed.outdated]
@@ -276,7 +276,8 @@ class Replicator:
         self._metrics.histogram(COMMIT_SECONDS).observe((self._clock.monotonic_ns() - began) / 1e9)
         return committed
 
-    def _count(self, decisions: Sequence[Decision]) -> None:
+    def count(self, decisions: Sequence[Decision]) -> None:
+        """Whoever decided them."""
         counts = Counter((each.outcome.value, each.reason.value if each.reason else "") for each in decisions)
         for (outcome, reason), count in counts.items():
             self._metrics.counter(DECISIONS).labels(outcome, reason).inc(count)
