@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from paceline.embedded.postgres import EmbeddedPostgres
 from paceline.embedded.redis import EmbeddedRedis
@@ -17,8 +17,14 @@ _numbers = count(1)
 
 # How long an example takes says nothing on a machine that is shared.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For runs that only ask whether a test fails at all.
 settings.register_profile(
-    "brief", settings.get_profile("shared"), max_examples=15, derandomize=True, database=None
+    "brief",
+    settings.get_profile("shared"),
+    max_examples=15,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("shared")
 

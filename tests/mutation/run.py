@@ -1,8 +1,9 @@
 """The mutation run over the rules: what no type check and no test notices is listed.
 
-mutmut makes the mutants and runs the tests that reach each. Before that, one run of mypy over all of them
-marks those that could never be committed. What survived an earlier run is tried again, the rest only where a
-function changed. Run as `make mutate`; the report is what it prints.
+mutmut makes the mutants; one run of mypy over all of them marks those that could never be committed; the
+others are tried in forks (`forks.py`) on the unit tests of the domain that reach them. What survived an
+earlier run is tried again, the rest only where a function changed. Run as `make mutate`; the report is what
+it prints, and `mutmut show` and `mutmut browse` know the verdicts.
 """
 
 import ast
@@ -22,27 +23,31 @@ TYPES = [
     *(f"--disable-error-code={code}" for code in MADE_BY_TOOL),
 ]
 SURVIVED, UNREACHED, ILL_TYPED = 0, 33, 37
-ENVIRONMENT = {"PACELINE_LAW_HISTORIES": "12", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+MAKE = """
+from mutmut.__main__ import Path, copy_also_copy_files, copy_src_dir, create_mutants
+
+Path("mutants").mkdir(exist_ok=True)
+copy_src_dir()
+copy_also_copy_files()
+create_mutants(1)
+"""
+TRY = ["-q", "-s", "-p", "tests.mutation.forks", "-p", "no:cacheprovider", "-p", "no:xdist"]
+BRIEF = ["--hypothesis-profile=brief", "--hypothesis-seed=1", "tests/unit/domain"]
+HISTORIES = {"PACELINE_LAW_HISTORIES": "12"}
 
 
 def main() -> int:
     """Exit 0 when measured, whatever survived."""
-    _mutmut("paceline.domain.partitioning.*")
+    subprocess.run([sys.executable, "-c", MAKE], stdout=subprocess.DEVNULL, check=True)
     _try_again()
     _mark_what_is_ill_typed()
-    _mutmut()
+    path = {"PYTHONPATH": str(MUTANTS.absolute())}
+    subprocess.run(
+        [_beside_python("pytest"), *TRY, *BRIEF], cwd=MUTANTS, env=os.environ | HISTORIES | path, check=True
+    )
     for line in report(verdicts()):
         print(line)  # noqa: T201
     return 0
-
-
-def _mutmut(*names: str) -> None:
-    """One worker: the machine may be shared. With names, all mutants are made and only those are tried."""
-    subprocess.run(
-        [_beside_python("mutmut"), "run", "--max-children", "1", *names],
-        env=os.environ | ENVIRONMENT,
-        check=True,
-    )
 
 
 def _beside_python(tool: str) -> str:
