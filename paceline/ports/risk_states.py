@@ -7,6 +7,7 @@ from typing import Protocol
 from paceline.domain.alert import Alert
 from paceline.domain.ids import AccountId, Epoch, Partition
 from paceline.domain.risk import RiskState, Thresholds
+from paceline.ports.liquidation_requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,6 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A liquidation that is wanted."""
-
-    liquidation_id: str
-    account_id: AccountId
-    partition: Partition
-    cause: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """One change of state with all that follows from it, written together or not at all."""
 
@@ -43,6 +34,7 @@ class Turn:
     """What it was judged by: equity, margin, level, prices."""
     alerts: Sequence[Alert] = ()
     request: Request | None = None
+    """A liquidation that is wanted; it cascades wherever the account leads."""
 
 
 class RiskStates(Protocol):

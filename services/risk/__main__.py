@@ -15,6 +15,8 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.liquidation_requests import PostgresLiquidationRequests
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.position_facts import PostgresPositionFacts
@@ -55,6 +57,7 @@ from services.risk.publish import Material, Publisher
 from services.risk.sentinel import Sentinel
 from services.risk.servicer import RiskServicer
 from services.risk.settings import Settings
+from services.risk.summons import Summoner
 from services.risk.telling import Patience, Teller
 from services.risk.ticks import TickFollower
 from services.risk.watch import Pace, Watches
@@ -80,23 +83,15 @@ class Parts:
 
     def __init__(self, runtime: Runtime[Settings], stores: Stores) -> None:
         settings, clock, database = runtime.settings, runtime.clock, stores.database
+        self.liquidations = PostgresLiquidations(database)
         self.board = Board(Ages(settings.price_age_max_ms, settings.funds_age_max_ms), self._demand)
         self.feeds = Routes(_leases(database, "feed", settings), clock)
         self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
-        channels = channel_pool(runtime)
+        channels = self.channels = channel_pool(runtime)
         self.funds = self._funds(runtime, stores)
         self.passes = Passes(self.board, clock, runtime.metrics, settings.pass_ms)
-        self.sentinel = Sentinel(
-            self.board,
-            self.passes,
-            PostgresRiskStates(database),
-            self._epoch,
-            india() if settings.market_hours is MarketHours.INDIA else always_open(),
-            clock,
-            runtime.metrics,
-            hurry=self.funds.hurry,
-            wanted=lambda: None,
-        )
+        self._decides(runtime, database)
+        self._tells(runtime, stores)
         self.books = Books(
             self.board,
             PostgresJournal(database),
@@ -133,6 +128,35 @@ class Parts:
             runtime.metrics,
             settings.ticks_interval_ms,
         )
+        self.notices = Notices(clock, self.books.hear)
+
+    def _decides(self, runtime: Runtime[Settings], database: Database) -> None:
+        """Lines, and what is done when they are crossed."""
+        settings, clock = runtime.settings, runtime.clock
+        self.executors = Routes(_leases(database, "executor", settings), clock)
+        self.summoner = Summoner(
+            PostgresLiquidationRequests(database),
+            self.partitions.held,
+            self.channels,
+            self.executors,
+            clock,
+            settings.summons_at_once,
+        )
+        self.sentinel = Sentinel(
+            self.board,
+            self.passes,
+            PostgresRiskStates(database),
+            self._epoch,
+            india() if settings.market_hours is MarketHours.INDIA else always_open(),
+            clock,
+            runtime.metrics,
+            hurry=self.funds.hurry,
+            wanted=self.summoner.wake,
+        )
+
+    def _tells(self, runtime: Runtime[Settings], stores: Stores) -> None:
+        """Readers of Redis, and people."""
+        settings, clock, database = runtime.settings, runtime.clock, stores.database
         self.publisher = Publisher(
             self.board, self.passes, RedisPortfolios(stores.redis), clock, _material(settings)
         )
@@ -146,7 +170,6 @@ class Parts:
             runtime.metrics,
             Patience(settings.alerts_at_once, 2.0 * settings.alert_timeout_s, settings.alert_attempts_max),
         )
-        self.notices = Notices(clock, self.books.hear)
 
     async def gain(self, held: Sequence[Held]) -> None:
         self.books.want(each.partition for each in held)
@@ -210,6 +233,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("publish", parts.publisher.run())
     runtime.spawn("passes", parts.passes.run())
     runtime.spawn("sentinel", parts.sentinel.run())
+    runtime.spawn("executor routes", parts.executors.run())
+    runtime.spawn("summons", parts.summoner.run())
     runtime.spawn("alerts", parts.teller.run())
     runtime.spawn("listings", parts.books.relist())
     runtime.spawn("events", parts.follower.run())
@@ -254,7 +279,7 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
     server = grpc_server(runtime, map_error=map_domain_error)
     server.add(
         risk_pb2_grpc.add_RiskServiceServicer_to_server,
-        RiskServicer(parts.board, parts.books, watches, parts.partitions),
+        RiskServicer(parts.board, parts.books, watches, parts.partitions, parts.liquidations),
         risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
     )
     return server

@@ -10,10 +10,12 @@ import structlog
 from paceline.domain.alert import Alert, AlertKind
 from paceline.domain.calendar import Calendar
 from paceline.domain.errors import NotOwner, Unavailable
-from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition
+from paceline.domain.liquidation import LiquidationCause
 from paceline.domain.risk import RiskAction, RiskState, Span, after_liquidation, margin_level, quiet, step
 from paceline.ports.clock import Clock
-from paceline.ports.risk_states import Request, RiskStates, Standing, Turn
+from paceline.ports.liquidation_requests import Request
+from paceline.ports.risk_states import RiskStates, Standing, Turn
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.metric_names import LIQUIDATIONS, RISK_WARNINGS, RISK_WITHHELD
 from paceline.runtime.metrics import Metrics
@@ -162,25 +164,18 @@ class Sentinel:
             return None
         state = after_liquidation(sight.level, standing.thresholds)
         after = replace(standing, state=state, turn=standing.turn + 1, ended_ns=0)
-        alert = Alert(
-            f"LIQUIDATION_ENDED:{account_id}:{standing.turn}",
-            account_id,
-            AlertKind.LIQUIDATION_ENDED,
-            {"liquidation": liquidation_id_of(account_id, standing.turn)},
-        )
-        return Turn(after, seat.partition, "risk.liquidation_ended", self._cause(seat, sight), (alert,))
+        return Turn(after, seat.partition, "risk.liquidation_ended", self._cause(seat, sight))
 
     def _turn(self, seat: Seat, after: Standing, actions: Iterable[RiskAction], sight: Sight) -> Turn:
         cause = self._cause(seat, sight)
         request = None
-        alerts = [_alert(after, each, sight) for each in actions]
+        alerts = [_warning(after, sight)] if RiskAction.WARN in actions else []
         action = "risk.recovered"
         if RiskAction.WARN in actions:
             action = "risk.warned"
         if RiskAction.LIQUIDATE in actions:
             action = "risk.liquidation_wanted"
-            name = liquidation_id_of(after.account_id, after.turn)
-            request = Request(name, after.account_id, seat.partition, cause)
+            request = _wanted(after, sight, cause)
         return Turn(after, seat.partition, action, cause, tuple(alerts), request)
 
     async def _take(self, turns: Sequence[Turn]) -> None:
@@ -292,11 +287,6 @@ class Sentinel:
         }
 
 
-def liquidation_id_of(account_id: AccountId, turn: int) -> str:
-    """One crossing, one name."""
-    return f"margin:{account_id}:{turn}"
-
-
 def shown(level: Decimal) -> str:
     return str(level.quantize(_LEVEL)) if level.is_finite() else "infinite"
 
@@ -305,19 +295,25 @@ def _low(equity: int, margin: int, line: Decimal) -> bool:
     return margin_level(decimal_of(equity), decimal_of(margin)) <= line
 
 
-def _alert(standing: Standing, action: RiskAction, sight: Sight) -> Alert:
-    account_id, turn = standing.account_id, standing.turn
-    if action is RiskAction.WARN:
-        facts = {
-            "level": shown(sight.level),
-            "line": str(standing.thresholds.warning),
-            "equity": str(sight.equity),
-            "margin": str(sight.used_margin),
-        }
-        return Alert(f"WARNING:{account_id}:{turn}", account_id, AlertKind.WARNING, facts)
-    line = standing.thresholds.liquidation
+def _warning(standing: Standing, sight: Sight) -> Alert:
     facts = {
-        "liquidation": liquidation_id_of(account_id, turn),
-        "reason": f"the margin level is {shown(sight.level)} %, at or below the line of {line} %",
+        "level": shown(sight.level),
+        "line": str(standing.thresholds.warning),
+        "equity": str(sight.equity),
+        "margin": str(sight.used_margin),
     }
-    return Alert(f"LIQUIDATION_BEGUN:{account_id}:{turn}", account_id, AlertKind.LIQUIDATION_BEGUN, facts)
+    account_id = standing.account_id
+    return Alert(f"WARNING:{account_id}:{standing.turn}", account_id, AlertKind.WARNING, facts)
+
+
+def _wanted(standing: Standing, sight: Sight, evidence: Mapping[str, object]) -> Request:
+    """One crossing, one name."""
+    line = standing.thresholds.liquidation
+    return Request(
+        LiquidationId(f"margin:{standing.account_id}:{standing.turn}"),
+        standing.account_id,
+        LiquidationCause.MARGIN,
+        f"turn {standing.turn}",
+        f"the margin level is {shown(sight.level)} %, at or below the line of {line} %",
+        evidence,
+    )

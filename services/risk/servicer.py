@@ -7,13 +7,15 @@ from typing import Any
 from paceline.adapters.wire.enums import ACCOUNT_TYPE
 from paceline.adapters.wire.fields import only, required, within
 from paceline.adapters.wire.pages import next_page_token, page_of
-from paceline.api.v1 import risk_pb2, risk_pb2_grpc
+from paceline.api.v1 import risk_pb2
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId
 from paceline.domain.partitioning import partition_of
+from paceline.ports.liquidations import Liquidations
 from paceline.runtime.partitions import Partitions
 from services.risk.board import Board, Seat
 from services.risk.books import Books
+from services.risk.servicer_liquidations import LiquidationReads
 from services.risk.watch import Wanted, Watches
 from services.risk.wire import equity_message, portfolio_message
 
@@ -31,8 +33,16 @@ def filter_of(wire: risk_pb2.PortfolioFilter) -> Wanted:
     )
 
 
-class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
-    def __init__(self, board: Board, books: Books, watches: Watches, partitions: Partitions) -> None:
+class RiskServicer(LiquidationReads):
+    def __init__(
+        self,
+        board: Board,
+        books: Books,
+        watches: Watches,
+        partitions: Partitions,
+        liquidations: Liquidations,
+    ) -> None:
+        super().__init__(liquidations)
         self._board = board
         self._books = books
         self._watches = watches

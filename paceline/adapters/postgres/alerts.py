@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from paceline.adapters.postgres.database import Database, Row, columns
+from paceline.adapters.postgres.database import Database, Row, Transaction, columns
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.alert import Alert, AlertKind
 from paceline.domain.errors import NotFound
@@ -10,12 +10,20 @@ from paceline.domain.ids import AccountId, Partition
 from paceline.ports.alerts import Delivery, Outcome, Target
 from paceline.ports.seal import Sealed
 
+_LAY_OUT = sql("alerts_lay_out")
 _CLAIM = sql("alert_deliveries_claim")
 _SETTLE = sql("alert_deliveries_settle")
 _CREATE = sql("alert_target_create")
 _GET = sql("alert_target_get")
 _PAGE = sql("alert_target_page")
 _DELETE = sql("alert_target_delete")
+
+
+async def lay_out(into: Database | Transaction, alerts: Sequence[Alert]) -> None:
+    """With what they tell of, where that is a transaction."""
+    rows = [(each.alert_id, each.account_id, each.kind.value, dict(each.facts)) for each in alerts]
+    if rows:
+        await into.execute(_LAY_OUT, *columns(rows, 4))
 
 
 class PostgresOutbox:

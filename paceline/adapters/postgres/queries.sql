@@ -1522,6 +1522,37 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: liquidation_requests_cascade
+-- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward.
+WITH RECURSIVE led AS (
+    SELECT r.liquidation_id AS root, s.subscription_id, s.leader, s.follower
+    FROM liquidation_requests r JOIN subscriptions s ON s.leader = r.account_id
+    WHERE r.liquidation_id = ANY($1::text[]) AND s.state IN ('APPROVED', 'PAUSED')
+    UNION
+    SELECT l.root, s.subscription_id, s.leader, s.follower
+    FROM led l JOIN subscriptions s ON s.leader = l.follower
+    WHERE s.state IN ('APPROVED', 'PAUSED') AND (s.settings ->> 'forward_copies')::boolean
+)
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
+SELECT l.root || '/' || l.subscription_id, l.follower, a.partition, l.subscription_id, 'CASCADE', l.root,
+    'its leader ' || l.leader || ' is being liquidated', '{}'
+FROM led l JOIN accounts a ON a.account_id = l.follower
+ORDER BY l.subscription_id
+ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
+
+-- name: liquidation_requests_open
+-- Those that no executor has acknowledged, in some partitions.
+SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence FROM liquidation_requests
+WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
+ORDER BY requested_at, liquidation_id LIMIT $2
+
+-- name: liquidation_requests_acknowledge
+-- An executor has them.
+UPDATE liquidation_requests SET acknowledged_at = now()
+WHERE liquidation_id = ANY($1::text[]) AND acknowledged_at IS NULL
+
 -- name: alert_deliveries_claim
 -- What is due in some partitions, held for whoever claims it.
 WITH due AS (
@@ -1603,9 +1634,14 @@ RETURNING account_id
 
 -- name: liquidation_requests_insert
 -- Liquidations that are wanted; one that is wanted already is not wanted twice.
-INSERT INTO liquidation_requests (liquidation_id, account_id, partition, cause)
-SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::jsonb[])
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
+SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.cause, g.cause_id, g.reason, g.evidence
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+    AS g(liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence)
+JOIN accounts a USING (account_id)
 ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
 
 -- name: alerts_lay_out
 -- Alerts for everyone who wants them.

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from paceline.adapters.postgres.alerts import lay_out
 from paceline.adapters.postgres.audit import write_audit
 from paceline.adapters.postgres.database import Database, Row, Transaction, columns
 from paceline.adapters.postgres.fencing import stale_partitions
+from paceline.adapters.postgres.liquidation_requests import want
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.alert import Alert
 from paceline.domain.ids import AccountId, Epoch, Partition
@@ -16,8 +18,6 @@ SERVICE = "risk"
 
 _OF = sql("risk_states_of")
 _WRITE = sql("risk_states_write")
-_REQUEST = sql("liquidation_requests_insert")
-_ALERT = sql("alerts_lay_out")
 
 
 class PostgresRiskStates:
@@ -36,26 +36,13 @@ class PostgresRiskStates:
             mine = [each for each in turns if each.partition in epochs and each.partition not in stale]
             taken = await _take(transaction, mine)
             done = [each for each in mine if each.standing.account_id in taken]
-            requests = [
-                (each.request.liquidation_id, each.request.account_id, each.partition, dict(each.cause))
-                for each in done
-                if each.request is not None
-            ]
-            if requests:
-                await transaction.execute(_REQUEST, *columns(requests, 4))
+            await want(transaction, [each.request for each in done if each.request is not None])
             await lay_out(transaction, [alert for each in done for alert in each.alerts])
             await write_audit(transaction, [_entry(each) for each in done])
         return taken
 
     async def tell(self, alerts: Sequence[Alert]) -> None:
         await lay_out(self._database, alerts)
-
-
-async def lay_out(into: Database | Transaction, alerts: Sequence[Alert]) -> None:
-    """With what they tell of, where that is a transaction."""
-    rows = [(each.alert_id, each.account_id, each.kind.value, dict(each.facts)) for each in alerts]
-    if rows:
-        await into.execute(_ALERT, *columns(rows, 4))
 
 
 async def _take(transaction: Transaction, turns: Sequence[Turn]) -> frozenset[AccountId]:

@@ -7,16 +7,22 @@ import pytest
 
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.liquidation_requests import PostgresLiquidationRequests
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.risk_states import PostgresRiskStates
+from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.domain.alert import Alert, AlertKind
-from paceline.domain.ids import AccountId, Epoch
+from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition
+from paceline.domain.liquidation import Liquidation, LiquidationCause, LiquidationLevel
 from paceline.domain.partitioning import partition_of
 from paceline.domain.risk import RiskState, Thresholds
-from paceline.ports.risk_states import Request, Standing, Turn
-from tests.integration.storage.makers import accounts_of, own
+from paceline.ports.liquidation_requests import Request
+from paceline.ports.risk_states import Standing, Turn
+from tests.integration.storage.makers import a_subscription, accounts_of, own
 
 ME, OTHER = AccountId("fyers:XLEADER"), AccountId("fyers:XFOLLOWER")
 HOME = partition_of(ME)
+ALL = [Partition(n) for n in range(256)]
 CAUSE = {"equity": "800.0000", "prices": {"NSE:SBIN-EQ": "608.0000"}}
 
 
@@ -29,8 +35,13 @@ async def states(database: Database) -> PostgresRiskStates:
 
 def turn(state: RiskState = RiskState.LIQUIDATING, number: int = 1) -> Turn:
     alert = Alert(f"WARNING:{ME}:{number}", ME, AlertKind.WARNING, {"level": "5.00"})
-    request = Request(f"margin:{ME}:{number}", ME, HOME, CAUSE) if state is RiskState.LIQUIDATING else None
+    request = wanted(f"margin:{ME}:{number}") if state is RiskState.LIQUIDATING else None
     return Turn(Standing(ME, state, number), HOME, "risk.test", CAUSE, (alert,), request)
+
+
+def wanted(name: str, account_id: AccountId = ME) -> Request:
+    cause = LiquidationCause.MARGIN
+    return Request(LiquidationId(name), account_id, cause, "turn 1", "the margin level is 5 %", CAUSE)
 
 
 async def counted(database: Database, table: str) -> int:
@@ -61,7 +72,7 @@ async def test_a_turn_is_taken_once_with_all_that_follows(
     counts = [
         await counted(database, table) for table in ("liquidation_requests", "alerts", "alert_deliveries")
     ]
-    assert counts == [1, 1, 1]
+    assert counts == [1, 2, 2]
     (entry,) = await PostgresAudit(database).page()
     assert (entry.subject, entry.cause) == (ME, "turn 1")
     assert entry.details == {"state": "LIQUIDATING", **CAUSE}
@@ -85,6 +96,53 @@ async def test_a_liquidation_that_ended_is_told_until_a_conclusion_is_drawn(
     assert (await states.of([ME]))[ME] == replace(ended, state=RiskState.CALM, turn=2, ended_ns=0)
     assert await states.write({HOME: Epoch(3)}, [turn(number=3)]) == {ME}
     assert (await states.of([ME]))[ME].ended_ns == 0
+
+
+async def test_a_liquidation_cascades_wherever_the_account_leads(
+    database: Database, states: PostgresRiskStates
+) -> None:
+    onward, aside = AccountId("fyers:XONWARD"), AccountId("fyers:XASIDE")
+    await accounts_of(database, onward, aside)
+    subscriptions = PostgresSubscriptions(database)
+    follows = [(ME, OTHER, False), (OTHER, onward, True), (OTHER, aside, False)]
+    names = []
+    for leader, follower, forward in follows:
+        made = replace(a_subscription(leader, follower), forward_copies=forward)
+        await subscriptions.create(made)
+        names.append(made.subscription_id)
+    await states.write({HOME: Epoch(3)}, [turn()])
+    requests = PostgresLiquidationRequests(database)
+    found = await requests.unacknowledged(ALL, 10)
+    root = f"margin:{ME}:1"
+    assert {(each.account_id, each.subscription_id, each.cause.value, each.cause_id) for each in found} == {
+        (ME, None, "MARGIN", "turn 1"),
+        (OTHER, names[0], "CASCADE", root),
+        (onward, names[1], "CASCADE", root),
+    }
+    assert next(each for each in found if each.subscription_id is None) == wanted(root)
+    rows = await database.fetch("SELECT account_id FROM alerts WHERE kind = 'LIQUIDATION_BEGUN'")
+    assert {row["account_id"] for row in rows} == {ME, OTHER, onward}
+    await requests.acknowledge([each.liquidation_id for each in found])
+    assert list(await requests.unacknowledged(ALL, 10)) == []
+
+
+async def test_what_the_executor_has_done_is_known_in_the_same_transaction(
+    database: Database, states: PostgresRiskStates
+) -> None:
+    await states.write({HOME: Epoch(3)}, [turn()])
+    await own(database, "executor", [HOME], Epoch(5))
+    liquidations = PostgresLiquidations(database)
+    request = wanted(f"margin:{ME}:1")
+    asked = Liquidation(
+        request.liquidation_id, ME, LiquidationLevel.FLATTEN, LiquidationCause.MARGIN, reason=request.reason
+    )
+    stored = await liquidations.create(HOME, Epoch(5), asked)
+    assert (await states.of([ME]))[ME].ended_ns == 0
+    assert await liquidations.finish(HOME, Epoch(5), stored) == ""
+    assert (await states.of([ME]))[ME].ended_ns > 0
+    assert list(await PostgresLiquidationRequests(database).unacknowledged(ALL, 10)) == []
+    kinds = await database.fetch("SELECT kind FROM alerts WHERE kind LIKE 'LIQUIDATION_%' ORDER BY kind")
+    assert [row["kind"] for row in kinds] == ["LIQUIDATION_BEGUN", "LIQUIDATION_ENDED"]
 
 
 async def test_the_same_thing_is_told_once(database: Database, states: PostgresRiskStates) -> None:

@@ -11,6 +11,7 @@ from paceline.api.v1 import common_pb2, feed_pb2, risk_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
+from paceline.ports.liquidations import Liquidations
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -49,7 +50,11 @@ class Stage:
         self.draining = asyncio.Event()
         self.watches = Watches(self.board, self.passes, self.clock, self.draining, Pace(200, batch=2))
         self.servicer = RiskServicer(
-            self.board, cast(Books, self.doors), self.watches, cast(Partitions, self.doors)
+            self.board,
+            cast(Books, self.doors),
+            self.watches,
+            cast(Partitions, self.doors),
+            cast(Liquidations, self.doors),
         )
 
     def fund(self, *names: str, at_ns: int = NOW) -> None:

@@ -14,6 +14,7 @@ from paceline.domain.alert import Alert, AlertKind
 from paceline.domain.calendar import always_open
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Epoch, Partition
+from paceline.domain.liquidation import LiquidationCause
 from paceline.domain.risk import Thresholds
 from paceline.ports.risk_states import Standing, Turn
 from paceline.runtime.metric_names import LIQUIDATIONS, RISK_WARNINGS, RISK_WITHHELD
@@ -150,7 +151,8 @@ async def test_a_liquidation_is_wanted_once_by_a_name_of_its_crossing() -> None:
     (turn,) = stage.states.turns
     assert turn.request is not None
     assert turn.request.liquidation_id == f"margin:{ME}:1"
-    assert stage.states.kinds() == [AlertKind.WARNING, AlertKind.LIQUIDATION_BEGUN]
+    assert stage.states.kinds() == [AlertKind.WARNING]
+    assert (turn.request.cause, turn.request.evidence) == (LiquidationCause.MARGIN, turn.cause)
     assert (stage.state, stage.wanted) == ("LIQUIDATING", 1)
     assert stage.metrics.value(LIQUIDATIONS, cause="margin") == 1
 
@@ -168,7 +170,6 @@ async def test_a_liquidation_that_is_over_is_concluded_by_funds_asked_for_since(
     stage.funds("800", "0")
     await stage.look()
     assert stage.state == "CALM"
-    assert stage.states.kinds()[-1] is AlertKind.LIQUIDATION_ENDED
     await stage.look()
     assert len(stage.states.turns) == 2
 
@@ -320,4 +321,4 @@ async def test_any_path_with_any_restarts_tells_each_crossing_once(path: list[fl
             armed, warnings = False, warnings + 1
         liquidated = each <= 10
     assert states.kinds().count(AlertKind.WARNING) == warnings
-    assert states.kinds().count(AlertKind.LIQUIDATION_BEGUN) == liquidated
+    assert sum(turn.request is not None for turn in states.turns) == liquidated

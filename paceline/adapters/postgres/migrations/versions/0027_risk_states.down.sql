@@ -1,3 +1,5 @@
+DROP TRIGGER liquidations_ended ON liquidations;
+DROP FUNCTION paceline_liquidation_ended;
 DROP TRIGGER sessions_login_alert ON sessions;
 DROP FUNCTION paceline_login_alert;
 DROP FUNCTION paceline_alert;

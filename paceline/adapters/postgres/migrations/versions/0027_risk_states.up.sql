@@ -17,14 +17,20 @@ CREATE TABLE liquidation_requests (
     liquidation_id  text PRIMARY KEY,
     account_id      text NOT NULL REFERENCES accounts ON DELETE CASCADE,
     partition       smallint NOT NULL,
-    cause           jsonb NOT NULL,
+    subscription_id text,
+    cause           text NOT NULL CHECK (cause IN ('MARGIN', 'CASCADE', 'GUARD', 'KILL_SWITCH', 'MANUAL')),
+    cause_id        text NOT NULL,
+    reason          text NOT NULL,
+    evidence        jsonb NOT NULL,
     requested_at    timestamptz NOT NULL DEFAULT now(),
     acknowledged_at timestamptz,
     ended_at        timestamptz
 );
 COMMENT ON TABLE liquidation_requests IS 'What risk decided and the executor carries out; asked for until it is acknowledged.';
-CREATE UNIQUE INDEX liquidation_requests_running ON liquidation_requests (account_id) WHERE ended_at IS NULL;
-CREATE INDEX liquidation_requests_open ON liquidation_requests (partition) WHERE ended_at IS NULL;
+COMMENT ON COLUMN liquidation_requests.subscription_id IS 'Whose copies are flattened; none is the whole account.';
+CREATE UNIQUE INDEX liquidation_requests_running ON liquidation_requests (account_id, coalesce(subscription_id, ''))
+    WHERE ended_at IS NULL;
+CREATE INDEX liquidation_requests_open ON liquidation_requests (partition) WHERE acknowledged_at IS NULL;
 
 CREATE TABLE alert_targets (
     target_id    text PRIMARY KEY,
@@ -87,3 +93,19 @@ COMMENT ON FUNCTION paceline_login_alert IS 'At most one an hour: a session may 
 CREATE TRIGGER sessions_login_alert AFTER UPDATE ON sessions
     FOR EACH ROW WHEN (NEW.state = 'LOGIN_NEEDED' AND OLD.state <> 'LOGIN_NEEDED')
     EXECUTE FUNCTION paceline_login_alert();
+
+CREATE FUNCTION paceline_liquidation_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE liquidation_requests SET ended_at = now(), acknowledged_at = coalesce(acknowledged_at, now())
+    WHERE liquidation_id = NEW.liquidation_id AND ended_at IS NULL;
+    IF FOUND THEN
+        PERFORM paceline_alert('LIQUIDATION_ENDED:' || NEW.liquidation_id, NEW.account_id, 'LIQUIDATION_ENDED',
+            jsonb_build_object('liquidation', NEW.liquidation_id));
+        PERFORM pg_notify('paceline_accounts', NEW.account_id);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION paceline_liquidation_ended IS 'What the executor has done is known to risk in the same transaction.';
+CREATE TRIGGER liquidations_ended AFTER UPDATE ON liquidations
+    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
+    EXECUTE FUNCTION paceline_liquidation_ended();
