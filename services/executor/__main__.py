@@ -34,7 +34,6 @@ from paceline.domain.account import Broker
 from paceline.domain.breaker import BreakerPolicy
 from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.ids import AccountId
-from paceline.domain.breaker import BreakerPolicy
 from paceline.ports.broker import Call
 from paceline.ports.copy_orders import CopyOrders
 from paceline.ports.settlement import Settlement
