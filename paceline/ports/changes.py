@@ -10,6 +10,7 @@ from paceline.domain.ids import AccountId
 from paceline.ports.accounts import AccountGroups, Accounts, BrokerApps
 from paceline.ports.alerts import Targets
 from paceline.ports.audit import Audit
+from paceline.ports.liquidations import Freezing
 from paceline.ports.requests import Requests
 from paceline.ports.sessions import Sessions
 from paceline.ports.subscriptions import Subscriptions
@@ -50,6 +51,7 @@ class Change:
     views: Views
     holds: Holds
     targets: Targets
+    freezes: Freezing
 
 
 class Changes(Protocol):

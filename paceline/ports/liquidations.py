@@ -53,7 +53,19 @@ class Filter:
     before: datetime | None = None
 
 
-class Liquidations(Protocol):
+class Freezing(Protocol):
+    """A person's freeze, and the end of any."""
+
+    async def freeze(self, account_id: AccountId, cause: str, reason: str) -> None:
+        """Nothing enters any more; what a liquidation froze further stays so."""
+        ...
+
+    async def release(self, account_id: AccountId, actor: str, reason: str) -> bool:
+        """Whether there was one. Raises `FailedPrecondition` while a liquidation needs it."""
+        ...
+
+
+class Liquidations(Freezing, Protocol):
     """Writes stand under the lease of service `executor`, and raise `NotOwner` where it is stale."""
 
     async def create(self, partition: Partition, epoch: Epoch, wanted: Liquidation) -> Liquidation:
@@ -118,8 +130,4 @@ class Liquidations(Protocol):
 
     async def acknowledge(self, freezes: Sequence[Freeze], by: str) -> None:
         """They are in the memory of whoever sends."""
-        ...
-
-    async def release(self, account_id: AccountId, actor: str, reason: str) -> bool:
-        """Whether there was one. Raises `FailedPrecondition` while a liquidation needs it."""
         ...

@@ -66,11 +66,17 @@ class AccountDesk:
         await self._store(change, account_id, serving[account_id].session_id, credentials)
         return await change.views.account(account_id)
 
-    async def set_state(self, change: Change, account_id: AccountId, state: AccountState) -> AccountView:
-        """Freeze or unfreeze; what is so already stays as it is."""
+    async def set_state(
+        self, change: Change, account_id: AccountId, state: AccountState, reason: str = ""
+    ) -> AccountView:
+        """Freeze or unfreeze, with all that a liquidation froze; what is so already stays as it is."""
         current = await _open_account(change, account_id)
         if current.state is not state:
             await change.accounts.update(replace(current, state=state))
+            if state is AccountState.FROZEN:
+                await change.freezes.freeze(account_id, "gateway", reason)
+        if state is AccountState.ACTIVE:
+            await change.freezes.release(account_id, "gateway", reason)
         return await change.views.account(account_id)
 
     async def close(self, change: Change, account_id: AccountId, version: int) -> AccountView:

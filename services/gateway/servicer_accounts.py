@@ -131,21 +131,21 @@ class AccountServicer(AppMethods, GroupMethods, TargetMethods, account_pb2_grpc.
         self, request: account_pb2.FreezeAccountRequest, context: Any
     ) -> account_pb2.FreezeAccountResponse:
         kind, account_id = account_pb2.FreezeAccountResponse, _named(request.account_id)
-        freeze = self._to(AccountState.FROZEN)
+        freeze = self._to(AccountState.FROZEN, request.reason)
         return await self._change(request, context, kind, account_id, "freeze", freeze, cause=request.reason)
 
     async def UnfreezeAccount(
         self, request: account_pb2.UnfreezeAccountRequest, context: Any
     ) -> account_pb2.UnfreezeAccountResponse:
         kind, account_id = account_pb2.UnfreezeAccountResponse, _named(request.account_id)
-        unfreeze = self._to(AccountState.ACTIVE)
+        unfreeze = self._to(AccountState.ACTIVE, request.reason)
         return await self._change(
             request, context, kind, account_id, "unfreeze", unfreeze, cause=request.reason
         )
 
-    def _to(self, state: AccountState) -> Step:
+    def _to(self, state: AccountState, reason: str) -> Step:
         async def step(change: Change, account_id: AccountId) -> AccountView:
-            return await self._desk.set_state(change, account_id, state)
+            return await self._desk.set_state(change, account_id, state, reason)
 
         return step
 

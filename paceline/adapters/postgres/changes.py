@@ -12,6 +12,7 @@ from paceline.adapters.postgres.accounts import (
 from paceline.adapters.postgres.alerts import PostgresTargets
 from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.database import Database, Row, Transaction
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.queries import sql
 from paceline.adapters.postgres.requests import PostgresRequests
 from paceline.adapters.postgres.sessions import PostgresSessions
@@ -47,6 +48,7 @@ class PostgresChanges:
                 views=PostgresViews(joined),
                 holds=_Holds(joined),
                 targets=PostgresTargets(joined),
+                freezes=PostgresLiquidations(joined),
             )
 
 

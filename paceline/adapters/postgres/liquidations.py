@@ -44,6 +44,8 @@ _ROWS = sql("liquidation_rows")
 _LEDGERS = sql("liquidation_ledgers")
 _LOCK_LEDGERS = sql("liquidation_ledgers_lock")
 _RAISE = sql("freeze_raise")
+_FREEZE = sql("freeze_account")
+_THAW = sql("freeze_thaw")
 _STANDING = sql("freeze_standing")
 _ACKNOWLEDGE = sql("freeze_acknowledge")
 _NEEDED = sql("freeze_needed")
@@ -162,13 +164,23 @@ class PostgresLiquidations:
         if wanted:
             await self._database.execute(_ACKNOWLEDGE, *columns(wanted, 2), by)
 
+    async def freeze(self, account_id: AccountId, cause: str, reason: str) -> None:
+        async with self._database.transaction() as transaction:
+            await _freeze_at(transaction, account_id, LiquidationLevel.STOP_ENTRIES, reason, cause)
+
     async def release(self, account_id: AccountId, actor: str, reason: str) -> bool:
         async with self._database.transaction() as transaction:
-            return await release_freeze(transaction, account_id, actor, reason)
+            return await _release(transaction, account_id, actor, reason)
 
 
-async def release_freeze(transaction: Transaction, account_id: AccountId, actor: str, reason: str) -> bool:
-    """As `Liquidations.release`, in a transaction of the caller's."""
+async def _freeze_at(
+    transaction: Transaction, account_id: AccountId, level: LiquidationLevel, reason: str, cause: str
+) -> None:
+    await transaction.value(_RAISE, account_id, level.value, reason, cause)
+    await transaction.execute(_FREEZE, account_id)
+
+
+async def _release(transaction: Transaction, account_id: AccountId, actor: str, reason: str) -> bool:
     needed = await transaction.fetch(_NEEDED, account_id)
     if needed:
         name = needed[0]["liquidation_id"]
@@ -176,6 +188,7 @@ async def release_freeze(transaction: Transaction, account_id: AccountId, actor:
     row = await transaction.row(_RELEASE, account_id)
     if row is None:
         return False
+    await transaction.execute(_THAW, account_id)
     details = {"reason": reason, "level": row["level"], "version": row["version"]}
     entry = AuditEntry(actor, "freeze.released", "account", account_id, row["cause"], details)
     await write_audit(transaction, [entry])
@@ -185,9 +198,7 @@ async def release_freeze(transaction: Transaction, account_id: AccountId, actor:
 async def _begin(transaction: Transaction, wanted: Liquidation) -> None:
     """The freeze, or the end of all that copies should hold; with the first step, before anything acts."""
     if wanted.subscription_id is None:
-        await transaction.value(
-            _RAISE, wanted.account_id, wanted.level.value, wanted.reason, wanted.liquidation_id
-        )
+        await _freeze_at(transaction, wanted.account_id, wanted.level, wanted.reason, wanted.liquidation_id)
     elif wanted.level is LiquidationLevel.FLATTEN:
         ledgers = await _ledgers_of(transaction, wanted)
         cause = f"{wanted.prefix}begun"

@@ -1984,3 +1984,13 @@ WHERE account_id = $1 AND subscription_id IS NULL AND finished_at IS NULL FOR SH
 -- Lets an account go on; each change is another version.
 UPDATE freezes SET frozen = false, version = version + 1, changed_at = now() WHERE account_id = $1 AND frozen
 RETURNING version, level, cause
+
+-- name: freeze_account
+-- Who is frozen is seen to be: nothing new is planned for him.
+UPDATE accounts SET state = 'FROZEN', version = version + 1, updated_at = now()
+WHERE account_id = $1 AND state = 'ACTIVE'
+
+-- name: freeze_thaw
+-- Who is let go on is seen to be.
+UPDATE accounts SET state = 'ACTIVE', version = version + 1, updated_at = now()
+WHERE account_id = $1 AND state = 'FROZEN'

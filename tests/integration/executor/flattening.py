@@ -126,6 +126,10 @@ class Stage:
 
         await until(look, f"{name} is {state}")
 
+    async def account_state(self) -> str:
+        state = "SELECT state FROM accounts WHERE account_id = $1"
+        return str(await self.world.database.value(state, self.follower))
+
     async def acts(self, beginning: str = "liquidation.") -> list[str]:
         page = await PostgresAudit(self.world.database).page(limit=500)
         return [each.action for each in reversed(page) if each.action.startswith(beginning)]

@@ -61,12 +61,14 @@ async def test_it_goes_before_two_hundred_entries_which_never_leave_and_the_free
         }
         (freeze,) = await stage.liquidations.freezes(accounts=[stage.follower])
         assert (freeze.version, freeze.acknowledged, freeze.cause) == (1, 1, "liq-1")
+        assert await stage.account_state() == "FROZEN"
         late = await stage.world.plan([stage.follower])
         await stage.world.hint(late)
         await stage.world.until_all(late, CopyStatus.FAILED)
         assert await stage.liquidations.release(stage.follower, "a person", "margin was paid in")
         assert not await stage.liquidations.release(stage.follower, "a person", "once more")
         assert await stage.acts("freeze.") == ["freeze.released"]
+        assert await stage.account_state() == "ACTIVE"
 
         async def goes() -> bool:
             again = await stage.world.plan([stage.follower])

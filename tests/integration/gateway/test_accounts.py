@@ -9,11 +9,13 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from paceline.adapters.postgres.accounts import PostgresAccounts
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.redis.portfolios import RedisPortfolios
 from paceline.api.v1 import account_pb2, common_pb2, query_pb2, subscription_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.ids import AccountId
+from paceline.domain.liquidation import LiquidationLevel
 from paceline.ports.sessions import SessionId
 from paceline.runtime.account_secrets import unseal_secrets
 from paceline.runtime.credentials import token_context
@@ -178,9 +180,13 @@ async def test_a_frozen_account_thaws(house: House) -> None:
     assert frozen.account.state == account_pb2.ACCOUNT_STATE_FROZEN
     again = await house.accounts.FreezeAccount(account_pb2.FreezeAccountRequest(account_id=name))
     assert again.account.version == frozen.account.version
+    freezes = PostgresLiquidations(house.database)
+    (freeze,) = await freezes.freezes(accounts=[AccountId(name)])
+    assert (freeze.level, freeze.reason) == (LiquidationLevel.STOP_ENTRIES, "odd orders")
     thawed = await house.accounts.UnfreezeAccount(account_pb2.UnfreezeAccountRequest(account_id=name))
     assert thawed.account.state == account_pb2.ACCOUNT_STATE_ACTIVE
-    entry = (await house.audit(name))[1]
+    assert await freezes.freezes(accounts=[AccountId(name)]) == []
+    entry = next(each for each in await house.audit(name) if each.action == "account.freeze")
     assert (entry.actor, entry.action, entry.detail) == ("alice", "account.freeze", "odd orders")
 
 
