@@ -81,6 +81,7 @@ from services.feed.notebook import Desk
 from services.feed.pins import PinHolder, PinWatch
 from services.feed.prices import PriceSource, PriceStreams
 from services.feed.quotes import price_watch
+from services.feed.quoting import QuoteDesk
 from services.feed.roster import Roster
 from services.feed.servicer import FeedServicer
 from services.feed.settings import Settings
@@ -151,12 +152,14 @@ class Parts:
         self.market = MarketWatch(self.roster, self.shared, presence)
         streams = FyersTickStreams(fyers, egresses, clock, self._spoilt)
         board = PriceBoard(settings.ticks_symbols_max)
-        self.prices = PriceSource(board, streams, self._asks_as, RedisPrices(redis), self.shared)
+        kept, instruments = RedisPrices(redis), PostgresInstruments(database)
+        self.prices = PriceSource(board, streams, self._asks_as, kept, self.shared)
         self.followed = Followed(self.roster.all, board, PostgresSubscriptions(database), clock)
-        self.price_watch = price_watch(self.prices, PostgresInstruments(database), calendar, settings)
+        self.price_watch = price_watch(self.prices, instruments, calendar, settings)
+        self.quotes = QuoteDesk(self.price_watch, kept, instruments, calendar, clock, settings.ticks_stale_ms)
         self.master = MasterKeeper(
             {Broker.FYERS: FyersSymbols(fyers, egresses)},
-            PostgresInstruments(database),
+            instruments,
             self.partitions,
             clock,
             metrics,
@@ -336,6 +339,7 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
     servicer = FeedServicer(
         EventStreams(parts.hub, parts.partitions, clock, runtime.draining, _encode),
         PriceStreams(parts.prices.board, clock, runtime.draining, settings.ticks_interval_ms),
+        parts.quotes,
         parts.roster,
         parts.sessions,
         parts.login_desk,

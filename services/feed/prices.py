@@ -8,6 +8,7 @@ import structlog
 from paceline.api.v1 import feed_pb2
 from paceline.domain.errors import BrokerError, Invalid, Unavailable
 from paceline.domain.ids import InstrumentId
+from paceline.domain.money import ZERO
 from paceline.ports.broker import Credentials, Tick, TickConnection, TickStreams
 from paceline.ports.clock import Clock
 from paceline.ports.prices import Price, Prices
@@ -79,7 +80,7 @@ class PriceSource:
             if not unsaved:
                 continue
             try:
-                await self._prices.put({each: _price(tick) for each, tick in unsaved.items()})
+                await self._prices.put({each: price_of(tick) for each, tick in unsaved.items()})
             except Unavailable as problem:
                 _log.warning("prices.unsaved", problem=str(problem))
                 self.board.unsaved = unsaved | self.board.unsaved
@@ -173,26 +174,30 @@ class PriceStreams:
         fresh, watcher.fresh = watcher.fresh, {}
         unknown, watcher.unknown = watcher.unknown, set()
         return feed_pb2.StreamTicksResponse(
-            ticks=[tick_to_wire(tick) for tick in fresh.values()],
+            ticks=[price_to_wire(name, price_of(tick), stale=tick.stale) for name, tick in fresh.items()],
             unknown_instrument_ids=sorted(unknown),
             sent_ns=self._clock.now_ns(),
         )
 
 
-def tick_to_wire(tick: Tick) -> feed_pb2.Tick:
-    """The price as a whole number and its scale: no float on the way."""
-    scale = max(0, -int(tick.price.as_tuple().exponent))
+def price_to_wire(name: InstrumentId, price: Price, *, stale: bool) -> feed_pb2.Tick:
+    """Prices as whole numbers and their scale: no float on the way."""
+    told = [price.last, price.bid or ZERO, price.ask or ZERO]
+    scale = max(0, *(-int(each.as_tuple().exponent) for each in told))
+    last, bid, ask = (int(each.scaleb(scale)) for each in told)
     return feed_pb2.Tick(
-        instrument_id=tick.instrument_id,
+        instrument_id=name,
         scale=scale,
-        last=int(tick.price.scaleb(scale)),
-        exchange_time_ns=tick.broker_time_ns,
-        received_ns=tick.received_ns,
-        source=feed_pb2.PRICE_SOURCE_QUOTE if tick.quoted else feed_pb2.PRICE_SOURCE_SOCKET,
-        stale=tick.stale,
+        last=last,
+        bid=bid,
+        ask=ask,
+        exchange_time_ns=price.broker_time_ns,
+        received_ns=price.received_ns,
+        source=feed_pb2.PRICE_SOURCE_QUOTE if price.source == _QUOTES else feed_pb2.PRICE_SOURCE_SOCKET,
+        stale=stale,
     )
 
 
-def _price(tick: Tick) -> Price:
+def price_of(tick: Tick) -> Price:
     source = _QUOTES if tick.quoted else _SOURCE
     return Price(tick.price, tick.broker_time_ns, tick.received_ns, source, stale=tick.stale)

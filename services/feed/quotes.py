@@ -109,6 +109,10 @@ class PriceWatch:
         heard_ns = self._source.heard_ns
         return heard_ns > 0 and self._clock.now_ns() - heard_ns <= self._ages.silent_ms * _NS_PER_MS
 
+    @property
+    def newest(self) -> Mapping[InstrumentId, Tick]:
+        return self._board.newest
+
     async def judge(self) -> None:
         """Until cancelled: what is confirmed, and what grew old."""
         while True:
@@ -165,18 +169,11 @@ class PriceWatch:
 
     async def _ask_some(self) -> None:
         """The next of those whose market is open, in turns."""
-        credentials = self._source.asks_as()
-        if credentials is None:
-            return
         names = sorted(self._open - self._board.unknown)
         some = [names[(self._turn + step) % len(names)] for step in range(min(_SYMBOLS_A_CALL, len(names)))]
         self._turn += len(some)
         try:
-            quotes = await self._asked(credentials, some) if some else ()
-        except BrokerRateLimited as problem:
-            await self._budget.buckets.penalize(
-                credentials.account_id, self._clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
-            )
+            quotes = await self.ask(some, patience_s=_PATIENCE_S)
         except (BrokerError, Unavailable) as problem:
             _log.info("prices.unasked", problem=str(problem))
         else:
@@ -184,10 +181,29 @@ class PriceWatch:
                 self._count.inc(len(quotes))
                 self._board.put(_tick(quote) for quote in quotes)
 
-    async def _asked(self, credentials: Credentials, some: Sequence[InstrumentId]) -> Sequence[Quote]:
-        limits = self._broker.limits
-        await self._budget.spend(credentials.account_id, limits, Call.QUOTE, patience_s=_PATIENCE_S)
-        return await self._broker.quotes(credentials, some)
+    async def ask(self, names: Sequence[InstrumentId], *, patience_s: float) -> Sequence[Quote]:
+        """One call for each fifty, within the limits of whom the broker is asked as; nothing where nobody is
+        live. Raises `BrokerError` and `Unavailable`.
+        """
+        credentials = self._source.asks_as()
+        if credentials is None:
+            return ()
+        found: list[Quote] = []
+        for start in range(0, len(names), _SYMBOLS_A_CALL):
+            found += await self._ask_as(credentials, names[start : start + _SYMBOLS_A_CALL], patience_s)
+        return found
+
+    async def _ask_as(
+        self, credentials: Credentials, names: Sequence[InstrumentId], patience_s: float
+    ) -> Sequence[Quote]:
+        name, limits = credentials.account_id, self._broker.limits
+        await self._budget.spend(name, limits, Call.QUOTE, patience_s=patience_s)
+        try:
+            return await self._broker.quotes(credentials, names)
+        except BrokerRateLimited as problem:
+            until_ns = self._clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
+            await self._budget.buckets.penalize(name, until_ns)
+            raise
 
 
 def price_watch(

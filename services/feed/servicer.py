@@ -15,6 +15,7 @@ from paceline.domain.secret import Secret
 from paceline.ports.sessions import Session, Sessions
 from services.feed.login import LoginDesk
 from services.feed.prices import PriceStreams
+from services.feed.quoting import QuoteDesk
 from services.feed.roster import Roster
 from services.feed.streaming import EventStreams
 from services.feed.tenure import Tenures
@@ -25,6 +26,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         self,
         streams: EventStreams,
         prices: PriceStreams,
+        quotes: QuoteDesk,
         roster: Roster,
         sessions: Sessions,
         desk: LoginDesk,
@@ -33,6 +35,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     ) -> None:
         self._streams = streams
         self._prices = prices
+        self._quotes = quotes
         self._roster = roster
         self._sessions = sessions
         self._desk = desk
@@ -50,6 +53,9 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     ) -> AsyncIterator[feed_pb2.StreamTicksResponse]:
         async for response in self._prices.stream(request_iterator):
             yield response
+
+    async def GetQuotes(self, request: feed_pb2.GetQuotesRequest, context: Any) -> feed_pb2.GetQuotesResponse:
+        return await self._quotes.answer(request)
 
     async def GetSession(
         self, request: feed_pb2.FeedServiceGetSessionRequest, context: Any

@@ -10,7 +10,7 @@ from paceline.adapters.redis.prices import RedisPrices
 from paceline.api.v1 import feed_pb2
 from paceline.domain.ids import AccountId, InstrumentId
 from paceline.ports.prices import Price
-from tests.integration.feed.world import SBIN, World, until
+from tests.integration.feed.world import IDEA, SBIN, World, until
 from tests.integration.storage.makers import a_subscription
 
 NAME = InstrumentId(SBIN)
@@ -118,3 +118,12 @@ async def test_a_copied_leaders_working_order_has_prices_that_nobody_asked_for(s
             return NAME in await prices.get([NAME])
 
         await until(priced, "the order's instrument has a price")
+        async with stage.stub(leader) as stub:
+            asked = feed_pb2.GetQuotesRequest(instrument_ids=[SBIN, IDEA, "NSE:NOBODY-EQ"])
+            answer = await stub.GetQuotes(asked)
+        told = {each.instrument_id: (each.source, each.stale) for each in answer.ticks}
+        assert told == {
+            SBIN: (feed_pb2.PRICE_SOURCE_SOCKET, False),
+            IDEA: (feed_pb2.PRICE_SOURCE_QUOTE, False),
+        }
+        assert list(answer.unknown_instrument_ids) == ["NSE:NOBODY-EQ"]

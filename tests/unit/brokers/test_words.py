@@ -213,3 +213,12 @@ def test_funds_are_both_pots_and_cash_is_without_profit_and_collateral() -> None
 def test_funds_that_do_not_name_what_is_available_are_not_guessed(document: dict[str, object]) -> None:
     with pytest.raises(UnreadableRowError):
         money.funds(document, AccountId("a"))
+
+
+def test_what_was_not_traded_yet_is_quoted_as_of_the_answer_and_spoils_no_other() -> None:
+    values = {"lp": Decimal("101.5"), "bid": 101, "ask": 102}
+    rows = [{"n": "A", "s": "ok", "v": values | {"tt": told}} for told in ("1700000000", "0", 0, "")]
+    told, *untold = money.quotes({"d": rows}, HOUR_NS)
+    assert told.broker_time_ns == 1_700_000_000_000_000_000
+    assert {each.broker_time_ns for each in untold} == {HOUR_NS}
+    assert {each.last for each in (told, *untold)} == {Decimal("101.5")}

@@ -124,9 +124,11 @@ def meaning(name: str, value: K, words: Mapping[K, T]) -> T:
 
 
 def time_ns(row: JsonObject, name: str, received_ns: int) -> int:
-    """`18-Dec-2023 13:51:30` or `18-12-2023 …` of the exchange, or epoch seconds; of receipt when absent."""
+    """`18-Dec-2023 13:51:30` or `18-12-2023 …` of the exchange, or epoch seconds; of receipt when absent, and
+    where nothing ever happened.
+    """
     value = row.get(name)
-    if value is None or value in ("", 0):
+    if value is None or value in ("", 0, "0"):
         return received_ns
     if isinstance(value, int) and not isinstance(value, bool):
         seconds = value
