@@ -80,7 +80,7 @@ def wind_down(subscription: Subscription, copied: Copied, now_ns: int) -> Step:
     flatten = subscription.ending is EndPolicy.FLATTEN
     origin = _origin(subscription, copied, now_ns)
     commands = tuple(cancelled(origin, row.order) for row in copied.rows if _taken_back(row, flatten))
-    lines = _wanted_no_more(origin, copied.ledger) if flatten else []
+    lines = _wanted_no_more(origin, copied.ledger, flatten=flatten)
     surplus = toward(copied.ledger.position, copied.ledger.held) if flatten else ZERO
     hindrance = _hindrance(copied, now_ns) if surplus else None
     orders: tuple[CopyOrder, ...] = ()
@@ -137,9 +137,10 @@ def _taken_back(row: OpenRow, flatten: bool) -> bool:
     return not (flatten and selling)
 
 
-def _wanted_no_more(origin: Origin, ledger: Ledger) -> list[LedgerEntry]:
+def _wanted_no_more(origin: Origin, ledger: Ledger, *, flatten: bool) -> list[LedgerEntry]:
+    """Whatever the leader's working orders still do is not followed; what was copied is, where it stays."""
     parts = (
-        (EntryKind.FORGONE, ledger.ideal),
+        (EntryKind.FORGONE, ledger.ideal if flatten else ZERO),
         (EntryKind.BUY_PLEDGED, ledger.buy_pledged),
         (EntryKind.SELL_PLEDGED, ledger.sell_pledged),
     )

@@ -143,6 +143,15 @@ def test_where_copies_are_left_nothing_is_traded() -> None:
     assert (step.decision, step.waits) == (None, None)
 
 
+def test_what_the_leaders_working_orders_may_still_do_is_not_waited_for() -> None:
+    pledged = replace(HELD, buy_pledged=d(5), sell_pledged=d(-10))
+    step = wind_down(LEAVE, copied(pledged), NOW)
+    assert step.decision is not None
+    after = pledged.with_lines(step.decision.entries)
+    assert (after, step.decision.orders) == (HELD, ())
+    assert wind_down(LEAVE, copied(after), NOW).waits is None
+
+
 def test_what_is_left_is_the_followers_own() -> None:
     lines = closing_lines(LEAVE, copied(), handed=False)
     after = HELD.with_lines(lines)
