@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
+from paceline.domain.copy_order import Intent
 from paceline.domain.copying.adjustments import (
     Adjusted,
     Adjustment,
@@ -33,6 +34,8 @@ CASES = [
     ("what opposes nothing is his own", {A: 10}, 0, 7, {}, 7),
     ("shorts are bought back alike", {A: -10, B: -10}, 0, 5, {A: 3, B: 2}, 0),
     ("nothing copied", {}, 5, -5, {}, -5),
+    ("a lot at most beside the whole part", {A: 3, B: 3, C: 3}, 0, -5, {A: -2, B: -2, C: -1}, 0),
+    ("a single one too", {A: -10}, 0, 1, {A: 1}, 0),
 ]
 
 
@@ -50,6 +53,17 @@ def test_an_untagged_fill_reduces_copies_first(
     found = attribute(d(traded), {name: Held(d(each)) for name, each in held.items()}, d(own), d(1))
     assert {name: int(each) for name, each in found.copies.items()} == copies, rule
     assert int(found.own) == rest
+
+
+def test_parts_are_whole_lots() -> None:
+    found = attribute(d(-15), {A: Held(d(10)), B: Held(d(20))}, d(0), d(5))
+    assert found.copies == {A: -5, B: -10}
+
+
+def test_what_comes_in_fractions_is_attributed_alike() -> None:
+    held = {A: Held(d("0.5"))}
+    assert attribute(d("0.5"), held, d(0), d("0.1")).copies == {}
+    assert attribute(d("-0.2"), held, d(0), d("0.1")).copies == {A: d("-0.2")}
 
 
 def test_his_own_goes_first_where_it_is_set() -> None:
@@ -85,7 +99,8 @@ def test_his_own_is_the_net_less_all_ledgers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("surplus", "net", "kept", "gone"), [(10, 30, 10, 0), (10, 4, 4, 6), (10, -4, 0, 10), (-10, -4, -4, -6)]
+    ("surplus", "net", "kept", "gone"),
+    [(10, 30, 10, 0), (10, 4, 4, 6), (10, -4, 0, 10), (-10, -4, -4, -6), (1, 4, 1, 0)],
 )
 def test_an_exit_is_bounded_by_what_the_broker_still_shows(
     surplus: int, net: int, kept: int, gone: int
@@ -105,6 +120,7 @@ def written(adjustment: Adjustment | None) -> dict[EntryKind, Decimal]:
     assert adjustment.evidence
     for line in adjustment.lines:
         assert (line.cause, line.reason) == (f"fact-1:{adjustment.kind}", adjustment.kind)
+        assert line.intent is (Intent.EXIT if line.kind is EntryKind.ADJUSTED else Intent.ENTRY)
     return {line.kind: line.quantity for line in adjustment.lines}
 
 
@@ -132,6 +148,14 @@ def test_no_more_is_closed_than_is_held_and_nothing_on_the_other_side() -> None:
     assert after(closed(of(short), AdjustmentKind.LIQUIDATED, d(99)), short).position == 0
 
 
+def test_nothing_is_closed_of_nothing_and_nothing_grows() -> None:
+    assert closed(of(Ledger()), AdjustmentKind.SQUARED_OFF, d(4)) is None
+    coin = Ledger(ideal=d(1), entry_planned=d(1), entry_filled=d(1))
+    half = after(closed(of(coin), AdjustmentKind.SQUARED_OFF, d("-0.5")), coin)
+    assert half.position == d("0.5")
+    assert closed(of(half), AdjustmentKind.SQUARED_OFF, d("0.5")) is None
+
+
 def test_what_expired_is_gone_with_all_that_was_wanted_of_it() -> None:
     ledger = after(ended(of(), AdjustmentKind.EXPIRED))
     assert ledger.idle
@@ -155,9 +179,10 @@ def test_a_person_says_what_is_held_and_that_is_wanted_then() -> None:
 def test_an_adjustment_needs_a_cause_its_evidence_and_stillness() -> None:
     assert problems_of(of()) == ()
     moving = replace(of(replace(HOLDS, entry_planned=d(12))), cause="", evidence="")
-    assert [each.field for each in problems_of(moving, d(0))] == [
-        "cause",
-        "evidence",
-        "subscription_id",
-        "factor",
+    assert [(each.field, each.rule) for each in problems_of(moving, d(0))] == [
+        ("cause", "must be set"),
+        ("evidence", "must be set: an adjustment without it cannot be audited"),
+        ("subscription_id", "must have nothing on its way in this key"),
+        ("factor", "must be a positive number"),
     ]
+    assert problems_of(of(), d("0.5")) == ()
