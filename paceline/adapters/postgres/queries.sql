@@ -1522,6 +1522,17 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: liquidation_requests_insert
+-- Liquidations that are wanted; one that is wanted already is not wanted twice.
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
+SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.cause, g.cause_id, g.reason, g.evidence
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+    AS g(liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence)
+JOIN accounts a USING (account_id)
+ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
+
 -- name: liquidation_requests_cascade
 -- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward.
 WITH RECURSIVE led AS (
@@ -1631,17 +1642,6 @@ ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, turn = excluded.t
     partition = excluded.partition, changed_at = now()
 WHERE mine.turn = excluded.turn - 1
 RETURNING account_id
-
--- name: liquidation_requests_insert
--- Liquidations that are wanted; one that is wanted already is not wanted twice.
-INSERT INTO liquidation_requests
-    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
-SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.cause, g.cause_id, g.reason, g.evidence
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-    AS g(liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence)
-JOIN accounts a USING (account_id)
-ON CONFLICT DO NOTHING
-RETURNING liquidation_id, account_id, subscription_id, reason
 
 -- name: alerts_lay_out
 -- Alerts for everyone who wants them.
@@ -1964,6 +1964,16 @@ ON CONFLICT (account_id) DO UPDATE SET frozen = true, changed_at = now(), versio
         ELSE excluded.cause END
 RETURNING version
 
+-- name: freeze_account
+-- Who is frozen is seen to be: nothing new is planned for him.
+UPDATE accounts SET state = 'FROZEN', version = version + 1, updated_at = now()
+WHERE account_id = $1 AND state = 'ACTIVE'
+
+-- name: freeze_thaw
+-- Who is let go on is seen to be.
+UPDATE accounts SET state = 'ACTIVE', version = version + 1, updated_at = now()
+WHERE account_id = $1 AND state = 'FROZEN'
+
 -- name: freeze_standing
 -- Freezes that stand, of accounts of some partitions and of some accounts.
 SELECT f.* FROM freezes f JOIN accounts a USING (account_id)
@@ -1984,13 +1994,3 @@ WHERE account_id = $1 AND subscription_id IS NULL AND finished_at IS NULL FOR SH
 -- Lets an account go on; each change is another version.
 UPDATE freezes SET frozen = false, version = version + 1, changed_at = now() WHERE account_id = $1 AND frozen
 RETURNING version, level, cause
-
--- name: freeze_account
--- Who is frozen is seen to be: nothing new is planned for him.
-UPDATE accounts SET state = 'FROZEN', version = version + 1, updated_at = now()
-WHERE account_id = $1 AND state = 'ACTIVE'
-
--- name: freeze_thaw
--- Who is let go on is seen to be.
-UPDATE accounts SET state = 'ACTIVE', version = version + 1, updated_at = now()
-WHERE account_id = $1 AND state = 'FROZEN'
