@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
+from paceline.domain.copying.build import shape
 from paceline.domain.copying.chase import (
     Chase,
     Chased,
@@ -21,11 +22,14 @@ from paceline.domain.copying.chase import (
     Wait,
     chase,
 )
+from paceline.domain.copying.fold import fold_result
+from paceline.domain.copying.mirror import chasing, mirrored
 from paceline.domain.copying.protect import protected_limit
-from paceline.domain.instrument import Instrument
-from paceline.domain.order import OrderType, Side
-from paceline.domain.subscription import Protection, ProtectionKind
-from tests.unit.domain.given import NOW, SHARE, d, instrument
+from paceline.domain.instrument import Exchange, Instrument
+from paceline.domain.ledger import EntryKind, Ledger
+from paceline.domain.order import BrokerStatus, OrderType, Side
+from paceline.domain.subscription import ExecutionStyle, Protection, ProtectionKind
+from tests.unit.domain.given import KEY, NOW, SHARE, d, instrument, report, subscription
 from tests.unit.executor.given import an_exit, order
 
 MS = 1_000_000
@@ -178,3 +182,50 @@ def test_an_exit_goes_one_way_inside_its_reach_and_is_never_given_up(path: list[
     farthest = max(last * (10 + side) / 10 * side for last in path)
     assert all(limit * side <= max(farthest, limits[0] * side) for limit in limits)
     assert all(BAND.lower_band <= limit <= BAND.upper_band for limit in limits)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("kind", "chased"),
+    [
+        pytest.param(OrderType.LIMIT, False, id="the leader's own limit stays where he put it"),
+        pytest.param(OrderType.MARKET, True, id="what stands for a market order follows"),
+        pytest.param(OrderType.STOP, False, id="a stop waits for its trigger"),
+    ],
+)
+def test_a_mirrored_order_is_chased_only_where_it_stands_for_a_market_order(
+    kind: OrderType, *, chased: bool
+) -> None:
+    theirs = replace(report(limit=100), type=kind)
+    looks = mirrored(theirs, SHARE, subscription(), Intent.ENTRY, 1, last=d(100), quantity=d(10))
+    assert (looks.protected, looks.spec(KEY, d(10)).protected) == (chased, chased)
+    assert chasing(SHARE, Side.BUY, Intent.ENTRY, 1, d(100), subscription()).protected
+
+
+@pytest.mark.parametrize(("style", "where", "chased"), [("MARKET", "NSE", True), ("MARKET", "CRYPTO", False)])
+def test_a_copied_fill_is_chased_unless_its_exchange_fills_market_orders(
+    style: str, where: str, *, chased: bool
+) -> None:
+    looks = shape(
+        instrument(exchange=Exchange(where)),
+        Side.BUY,
+        Intent.ENTRY,
+        1,
+        reference=d(100),
+        style=ExecutionStyle(style),
+        allowance_bps=d(100),
+    )
+    assert looks.protected is chased
+
+
+@pytest.mark.parametrize(
+    ("ends_as", "reason"), [("CHASE_TIME_USED_UP", "CHASE_TIME_USED_UP"), ("", "by hand")]
+)
+def test_what_is_given_up_is_forgone_by_the_name_of_the_chase(ends_as: str, reason: str) -> None:
+    given_up = replace(bought().order, ends_as=ends_as)
+    ledger = Ledger(ideal=d(10), entry_planned=d(10))
+    told = replace(report(BrokerStatus.CANCELLED, quantity=10), message="by hand")
+    folded = fold_result(given_up, told, ledger, SHARE.lot, ())
+    assert {(each.kind, each.reason) for each in folded.lines} == {
+        (EntryKind.RELEASED, reason),
+        (EntryKind.FORGONE, reason),
+    }
