@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from paceline.domain.copy_order import CopyCommand, CopyOrder
+from paceline.domain.copying.chase import ChasePolicy
 from paceline.domain.copying.protect import BY_ALLOWANCE
 from paceline.domain.copying.surplus import Correction
 from paceline.domain.ids import Epoch, Partition
@@ -47,8 +48,10 @@ Replacing = Callable[[CopyOrder, Ledger], Correction | None]
 
 
 class Chases(Protocol):
-    async def resting(self, partitions: Iterable[Partition], limit: int) -> Sequence[RestingRow]:
-        """Those of copies that no change is on its way to, longest untouched first."""
+    async def resting(
+        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+    ) -> Sequence[RestingRow]:
+        """Those of copies that are due and that no change is on its way to, longest untouched first."""
         ...
 
     async def write(

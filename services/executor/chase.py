@@ -44,7 +44,7 @@ from services.executor.settings import Settings
 _log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.5
-_ROWS_MAX = 1_000
+_ROWS_MAX = 2_000
 _NS_PER_MS = 1_000_000
 _ALARMING = frozenset({ChaseReason.PRICE_STALE, ChaseReason.CIRCUIT_LOCKED, ChaseReason.OUT_OF_REACH})
 
@@ -97,9 +97,9 @@ class Chaser:
                     _log.warning("chase.unreachable", problem=str(problem))
 
     async def round(self) -> None:
-        """Everything that rests."""
-        held = self._partitions.held()
-        rows = await self._chases.resting(held, _ROWS_MAX) if held else ()
+        """Everything that rested long enough."""
+        held, now_ns = self._partitions.held(), self._clock.now_ns()
+        rows = await self._chases.resting(held, now_ns, self._policy, _ROWS_MAX) if held else ()
         names = {each.order.spec.key.instrument_id for each in rows}
         market = Market(await self._lots.of(names), await self._prices.get(names) if names else {})
         steps: defaultdict[Partition, list[ChaseStep]] = defaultdict(list)

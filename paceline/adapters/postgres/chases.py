@@ -14,6 +14,7 @@ from paceline.adapters.postgres.ledgers import append_lines, lock_ledgers
 from paceline.adapters.postgres.plans import insert_orders
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.copy_order import CommandKind, CopyCommand, CopyOrder
+from paceline.domain.copying.chase import ChasePolicy
 from paceline.domain.copying.protect import BY_ALLOWANCE
 from paceline.domain.ids import Epoch, Partition
 from paceline.domain.ledger import Ledger
@@ -21,6 +22,8 @@ from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import Protection
 from paceline.ports.audit import AuditEntry
 from paceline.ports.chases import ChaseStep, Replacing, RestingRow
+
+_NS_PER_MS = 1_000_000
 
 _RESTING = sql("chase_resting")
 _LOCK = sql("copy_order_lock_by_tags")
@@ -37,8 +40,13 @@ class PostgresChases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def resting(self, partitions: Iterable[Partition], limit: int) -> Sequence[RestingRow]:
-        return [_resting(row) for row in await self._database.fetch(_RESTING, sorted(partitions), limit)]
+    async def resting(
+        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+    ) -> Sequence[RestingRow]:
+        times = [policy.rest_ms, policy.rest_longest_ms, policy.entry_max_ms]
+        due = [each * _NS_PER_MS for each in times]
+        rows = await self._database.fetch(_RESTING, sorted(partitions), now_ns, *due, limit)
+        return [_resting(row) for row in rows]
 
     async def write(
         self, partition: Partition, epoch: Epoch, steps: Sequence[ChaseStep]

@@ -674,7 +674,9 @@ WHERE c.tag = m.tag
 RETURNING c.tag, legal
 
 -- name: chase_resting
--- Protected limits of copies that rest at brokers and are not being changed, longest untouched first.
+-- Protected limits of copies that rest at brokers and are not being changed, longest untouched first: those that
+-- rested long enough for their next step, and entries whose time is over.
+SELECT * FROM (
 SELECT c.*, s.filters ->> 'allowance_bps' AS allowance_bps, s.settings -> 'protection' AS protection,
     coalesce(h.steps, 0) AS steps, coalesce(h.modifications, 0) AS modifications,
     greatest(nullif(greatest(c.accepted_ns, c.sent_ns), 0), c.protected_ns, c.planned_ns) AS began_ns,
@@ -686,7 +688,10 @@ WHERE c.partition = ANY($1::smallint[]) AND c.status IN ('WORKING', 'PARTIAL') A
   AND c.order_type = 'LIMIT' AND NOT c.offline AND c.subscription_id IS NOT NULL
   AND NOT EXISTS (SELECT FROM copy_commands m WHERE m.copy_order_id = c.copy_order_id
       AND m.status IN ('PLANNED', 'UNKNOWN'))
-ORDER BY touched_ns, c.copy_order_id LIMIT $2
+) r
+WHERE touched_ns <= $2 - least($3::bigint << least(steps, 20), $4::bigint)
+   OR (intent = 'ENTRY' AND began_ns <= $2 - $5::bigint)
+ORDER BY touched_ns, copy_order_id LIMIT $6
 
 -- name: chase_changing
 -- Whether a change is on its way to an order; read once its row and its ledger are locked.

@@ -20,7 +20,7 @@ from paceline.domain.errors import NotOwner
 from paceline.domain.event import Event
 from paceline.domain.ids import Epoch, InstrumentId
 from paceline.domain.partitioning import partition_of
-from paceline.ports.chases import ChaseStep
+from paceline.ports.chases import ChaseStep, RestingRow
 from paceline.ports.plans import Chunk
 from paceline.ports.prices import Price
 from paceline.runtime.metric_names import CHASE_STEPS, CHASE_WAITING
@@ -29,7 +29,7 @@ from services.executor.chase import Chaser, step_of
 from services.executor.lots import Lots
 from tests.fakes.clock import FakeClock
 from tests.integration.storage.makers import own
-from tests.unit.domain.given import FOLLOWER, LEADER, SBIN, copier, d, event, fill, leader, market
+from tests.unit.domain.given import FOLLOWER, LEADER, copier, d, event, fill, leader, market
 from tests.unit.executor.given import FakeInstruments, holding
 
 HOME = partition_of(FOLLOWER)
@@ -65,12 +65,16 @@ class House:
     told: Told
     metrics: Metrics
     order: CopyOrder
+    now_ns: int
 
     async def execute(self, query: str, *values: object) -> None:
         await self.database.execute(query, *values)
 
+    async def resting(self) -> Sequence[RestingRow]:
+        return await self.chases.resting([HOME], self.now_ns, POLICY, 10)
+
     async def step(self) -> ChaseStep:
-        (row,) = await self.chases.resting([HOME], 10)
+        (row,) = await self.resting()
         return step_of(row, Modify(d(95)), row.touched_ns, self.told.price)
 
     async def ends(self, *, filled: int, planned: int) -> None:
@@ -97,7 +101,7 @@ async def house(postgres_url: str) -> AsyncIterator[House]:
     told.price = Price(d(95), clock.now_ns(), clock.now_ns() + 3_600_000_000_000, "test")
     chases, lots = PostgresChases(database), Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
     chaser = Chaser(chases, lots, told, partitions, told.bring, told.orders.extend, clock, metrics, POLICY)
-    yield House(database, chases, chaser, told, metrics, decisions[0].orders[0])
+    yield House(database, chases, chaser, told, metrics, decisions[0].orders[0], clock.now_ns())
     await database.close()
 
 
@@ -158,5 +162,17 @@ async def test_an_order_that_is_being_changed_is_left_and_a_stale_lease_writes_n
         await house.chases.write(HOME, Epoch(9), [step])
     assert await house.chases.write(HOME, Epoch(1), [step]) == [step.command]
     assert await house.chases.write(HOME, Epoch(1), [step]) == []
-    assert await house.chases.resting([HOME], 10) == []
-    assert house.order.spec.key.instrument_id == SBIN
+    assert await house.resting() == []
+
+
+async def test_only_what_rested_long_enough_is_looked_at(house: House) -> None:
+    touched_ns = house.now_ns - POLICY.rest_ms * 1_000_000
+    await house.execute("UPDATE copy_orders SET filled_ns = $1", touched_ns + 1)
+    assert await house.resting() == []
+    await house.execute("UPDATE copy_orders SET filled_ns = $1", touched_ns)
+    (row,) = await house.resting()
+    assert (row.touched_ns, row.steps, row.began_ns) == (touched_ns, 0, 1)
+    await house.execute("INSERT INTO chases SELECT copy_order_id, 0, 1, 1, 0 FROM copy_orders")
+    assert await house.resting() == [], "twice as long after the first step"
+    await house.execute("UPDATE copy_orders SET intent = 'ENTRY'")
+    assert len(await house.resting()) == 1, "its time is over all the same"
