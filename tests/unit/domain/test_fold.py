@@ -26,7 +26,7 @@ from paceline.domain.errors import (
 )
 from paceline.domain.ids import BrokerOrderId, CommandId
 from paceline.domain.ledger import EntryKind, Ledger
-from paceline.domain.order import BrokerStatus
+from paceline.domain.order import BrokerStatus, OrderReport, Side
 from paceline.domain.order_states import IllegalTransition
 from tests.unit.domain.given import FOLLOWER, NOW, SHARE, copier, d, event, fill, leader, market, report
 
@@ -38,15 +38,24 @@ EXIT = plan(event(fill(-10)), leader(10), [replace(copier(), ledger=HELD)], mark
 LEAVING = HELD.with_lines(EXIT.entries)
 
 
-def fold(told: Told, order: CopyOrder = ORDER, ledger: Ledger = PLANNED, *others: CopyOrder) -> Folded:
-    return fold_result(order, told, ledger, d(1), others)
+def fold(
+    told: Told, order: CopyOrder = ORDER, ledger: Ledger = PLANNED, *others: CopyOrder, growing: int = 0
+) -> Folded:
+    folded = fold_result(order, told, ledger, d(1), others, growing=d(growing))
+    assert folded.ledger == ledger.with_lines(folded.lines)
+    return folded
+
+
+def sized(signed: int, order: CopyOrder = ORDER) -> CopyOrder:
+    side = Side.BUY if signed > 0 else Side.SELL
+    return replace(order, spec=replace(order.spec, side=side, quantity=d(abs(signed))))
 
 
 def trade(signed: int, name: str = "f1") -> Told:
     return fill(signed, trade=name, order="b1", account=FOLLOWER, tag=ORDER.tag)
 
 
-def said(status: BrokerStatus, filled: int = 0, quantity: int = 10) -> Told:
+def said(status: BrokerStatus, filled: int = 0, quantity: int = 10) -> OrderReport:
     return report(status, order="b1", quantity=quantity, filled=filled, account=FOLLOWER, tag=ORDER.tag)
 
 
@@ -62,7 +71,7 @@ def test_an_answer_makes_it_working_under_the_brokers_number() -> None:
 
 def test_the_socket_may_beat_the_answer() -> None:
     filled = fold(trade(10))
-    assert filled.order.status is CopyStatus.FILLED
+    assert (filled.order.status, filled.order.broker_order_id) == (CopyStatus.FILLED, "b1")
     assert fold(Placed(BrokerOrderId("b1")), filled.order).order.status is CopyStatus.FILLED
 
 
@@ -107,7 +116,41 @@ def test_a_fill_after_the_end_is_the_truth_and_takes_the_release_back() -> None:
     late = fold(trade(10), ended.order, ended.ledger)
     assert late.order.status is CopyStatus.FILLED
     assert line_quantities(late) == {EntryKind.FILLED: 10, EntryKind.RELEASED: -10}
+    assert [line.reason for line in late.lines] == ["", "FILLED_AFTER_END"]
     assert late.ledger.surplus(d(1)) == 10  # forgone meanwhile, so it is sold
+
+
+def test_what_is_still_to_be_told_of_an_ended_order_is_reckoned_beside_the_others() -> None:
+    both = replace(PLANNED, ideal=d(14), entry_planned=d(14))
+    ended = fold(said(BrokerStatus.CANCELLED), ORDER, both, sized(4))
+    late = fold(trade(10), ended.order, ended.ledger, sized(4))
+    assert line_quantities(late) == {EntryKind.FILLED: 10, EntryKind.RELEASED: -10}
+    leaving = fold(said(BrokerStatus.CANCELLED, filled=5), EXIT.orders[0], LEAVING)
+    lagging = fold(trade(-3), leaving.order, leaving.ledger)
+    assert line_quantities(lagging) == {EntryKind.FILLED: -3}
+
+
+def test_the_last_share_is_released_too() -> None:
+    assert line_quantities(fold(said(BrokerStatus.CANCELLED, filled=9))) == {
+        EntryKind.RELEASED: 1,
+        EntryKind.FORGONE: -1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ends_as", "status", "message", "reason"),
+    [
+        ("LEADER_ORDER_ENDED", BrokerStatus.CANCELLED, "by user", "LEADER_ORDER_ENDED"),
+        ("LEADER_ORDER_ENDED", BrokerStatus.REJECTED, "no margin", "no margin"),
+        ("", BrokerStatus.CANCELLED, "by user", "by user"),
+        ("", BrokerStatus.CANCELLED, "", "CANCELLED"),
+    ],
+)
+def test_an_end_is_named_by_us_where_we_asked_for_it_else_by_the_broker(
+    ends_as: str, status: BrokerStatus, message: str, reason: str
+) -> None:
+    folded = fold(replace(said(status), message=message), replace(ORDER, ends_as=ends_as))
+    assert {line.reason for line in folded.lines} == {reason}
 
 
 def test_traded_releases_nothing_even_where_the_report_leaves_the_number_out() -> None:
@@ -127,7 +170,7 @@ def test_a_report_in_transit_says_only_its_number() -> None:
 
 def test_pending_is_working_or_partial() -> None:
     assert fold(said(BrokerStatus.PENDING)).order.status is CopyStatus.WORKING
-    assert fold(said(BrokerStatus.PENDING, filled=3)).order.status is CopyStatus.PARTIAL
+    assert fold(said(BrokerStatus.PENDING, filled=1)).order.status is CopyStatus.PARTIAL
 
 
 def test_a_lost_answer_is_unknown_until_it_is_surely_absent() -> None:
@@ -175,6 +218,15 @@ def test_only_the_part_that_no_other_order_brings_is_forgone() -> None:
     both = replace(PLANNED, entry_planned=d(14))
     folded = fold(BrokerRejected("no"), ORDER, both, other)
     assert line_quantities(folded) == {EntryKind.RELEASED: 10, EntryKind.FORGONE: -6}
+    grows = fold(BrokerRejected("no"), ORDER, both, other, growing=6)
+    assert line_quantities(grows) == {EntryKind.RELEASED: 10}
+
+
+def test_an_entry_that_a_flip_left_behind_does_not_count_for_the_new_side() -> None:
+    """10 long are still on their way when 5 short are wanted, of which 2 fill."""
+    flipped = Ledger(ideal=d(-5), entry_planned=d(5))
+    folded = fold(trade(-2), replace(sized(-5), status=CopyStatus.WORKING), flipped, sized(10))
+    assert line_quantities(folded) == {EntryKind.FILLED: -2}
 
 
 def test_a_late_fill_that_nets_away_what_a_flip_wants_is_forgone_by_name() -> None:
@@ -228,13 +280,14 @@ def resized(quantity: int) -> Resized:
     return Resized(replace(ORDER.spec, quantity=d(quantity), limit_price=d(99)), CommandId("c1"))
 
 
-@pytest.mark.parametrize(("quantity", "lines"), [(6, {EntryKind.RELEASED: 4}), (14, {EntryKind.PLANNED: 4})])
+@pytest.mark.parametrize(("quantity", "lines"), [(6, {EntryKind.RELEASED: 4}), (11, {EntryKind.PLANNED: 1})])
 def test_a_quantity_moves_in_the_ledger_when_its_row_moves(
     quantity: int, lines: dict[EntryKind, int]
 ) -> None:
     folded = fold(resized(quantity), ledger=replace(PLANNED, ideal=d(quantity)))
     assert (folded.order.spec.quantity, folded.order.spec.limit_price) == (d(quantity), d(99))
     assert line_quantities(folded) == lines
+    assert [line.reason for line in folded.lines] == ["RESIZED"]
 
 
 def test_a_price_alone_moves_no_line() -> None:
@@ -251,6 +304,13 @@ def test_the_brokers_word_of_a_quantity_is_taken_over() -> None:
     folded = fold(said(BrokerStatus.PENDING, quantity=6), ledger=replace(PLANNED, ideal=d(6)))
     assert (folded.order.status, folded.order.spec.quantity) == (CopyStatus.WORKING, d(6))
     assert line_quantities(folded) == {EntryKind.RELEASED: 4}
+
+
+def test_a_report_without_a_quantity_or_after_the_end_changes_none() -> None:
+    assert fold(said(BrokerStatus.PENDING, quantity=0)).order.spec.quantity == 10
+    ended = fold(said(BrokerStatus.CANCELLED))
+    again = fold(said(BrokerStatus.CANCELLED, quantity=6), ended.order, ended.ledger)
+    assert (again.order.spec.quantity, again.lines) == (d(10), ())
 
 
 def test_exits_that_are_being_cancelled_will_not_take_the_position_down() -> None:
