@@ -62,7 +62,7 @@ from services.executor.breakers import Breakers
 from services.executor.changes import Changes
 from services.executor.chase import Chaser, chase_policy
 from services.executor.drift import DriftWatch, Pace, PositionBooks
-from services.executor.flights import Patience
+from services.executor.flights import patience_of
 from services.executor.floor import Floor
 from services.executor.freezes import Freezes
 from services.executor.hands import Hands
@@ -278,7 +278,7 @@ def floor_of(
         runtime.clock,
         runtime.metrics,
         results.put,
-        patience_of(runtime),
+        patience_of(runtime.settings, runtime.random),
         links.answered,
         links.claimed,
         freezes.refusal,

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from random import Random
 
 import structlog
 
@@ -23,9 +24,11 @@ from paceline.domain.partitioning import partition_of
 from paceline.ports.buckets import Buckets
 from paceline.ports.clock import Clock
 from paceline.runtime.partitions import Partitions
+from paceline.runtime.retry import Backoff
 from services.executor.desk import Desk, Tries
 from services.executor.freezes import Hold
 from services.executor.outcome import Answer, Outcome, Said
+from services.executor.settings import Settings
 from services.executor.windows import JITTER_MS
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +61,17 @@ class Patience:
     attempts_max: int
     held_exit_retry_ms: int
     backoff_s: Callable[[int], float]
+
+
+def patience_of(settings: Settings, random: Random) -> Patience:
+    backoff = Backoff(settings.retry_first_ms / 1000, longest_s=settings.retry_longest_ms / 1000)
+    return Patience(
+        need_ms=settings.broker_request_max_ms,
+        sends_max=settings.sends_max,
+        attempts_max=settings.attempts_max,
+        held_exit_retry_ms=settings.held_exit_retry_ms,
+        backoff_s=lambda attempt: backoff.wait_s(attempt, random),
+    )
 
 
 class Flights:
