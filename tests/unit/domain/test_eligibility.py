@@ -11,7 +11,7 @@ from paceline.domain.copying.eligibility import opposite_held
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.view import Copier, Market
 from paceline.domain.instrument import InstrumentKey, Product, Segment
-from paceline.domain.subscription import Filters
+from paceline.domain.subscription import Filters, ProductMapping
 from tests.unit.domain.given import KEY, NOW, SBIN, S, copier, d, event, fill, leader, market
 
 DERIVATIVES = frozenset({Segment.EQUITY_DERIVATIVES})
@@ -37,6 +37,15 @@ def test_lists_that_name_the_instrument_let_it_in() -> None:
 def test_products_without_a_tag_are_refused(product: Product) -> None:
     traded = fill(10, key=InstrumentKey(SBIN, product))
     (decision,) = plan(event(traded), leader(), [copier()], market()).decisions
+    assert decision.reason is SkipReason.PRODUCT_NOT_COPYABLE
+
+
+def test_what_could_not_carry_a_tag_is_not_made_copyable_by_a_mapping() -> None:
+    mapped = replace(
+        copier().subscription, product_mappings=(ProductMapping(Product.COVER, Product.INTRADAY),)
+    )
+    covered = fill(10, key=InstrumentKey(SBIN, Product.COVER))
+    (decision,) = plan(event(covered), leader(), [replace(copier(), subscription=mapped)], market()).decisions
     assert decision.reason is SkipReason.PRODUCT_NOT_COPYABLE
 
 

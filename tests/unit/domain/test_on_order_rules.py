@@ -63,6 +63,7 @@ def test_an_accepted_order_is_copied_as_an_order_of_the_same_kind() -> None:
     assert (spec.type, spec.limit_price, spec.trigger_price) == (OrderType.STOP_LIMIT, d("101.5"), d(101))
     assert (spec.quantity, spec.validity, spec.disclosed, spec.offline) == (d(50), Validity.IOC, d(10), True)
     assert (order.leader_order_id, order.intent, order.expires_ns) == ("1", Intent.ENTRY, NOW + 30 * S)
+    assert not spec.protected, "his own limit is nobody's to chase"
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,15 @@ def test_what_does_not_fit_into_a_grown_order_is_placed_beside_it() -> None:
     assert asked(decision) == [(Intent.ENTRY, 30)]
 
 
+def test_what_has_filled_counts_for_the_largest_order() -> None:
+    day = Day(mirroring("1"), freeze=101)
+    day.places(60)
+    day.world.broker_fills(day.books, day.at_broker().tag, d(20))
+    decision = day.says(quantity=d(130))
+    assert decision is not None
+    assert (changed(decision), asked(decision)) == ([(CommandKind.MODIFY, 100)], [(Intent.ENTRY, 30)])
+
+
 def test_slices_are_modified_each_and_shrunk_from_the_newest() -> None:
     day = Day(mirroring("1"), freeze=41)
     day.places(100)
@@ -199,6 +209,8 @@ def test_slices_are_modified_each_and_shrunk_from_the_newest() -> None:
         day.world.tell(day.books, order.tag, Placed(BrokerOrderId(order.tag)))
     decision = day.says(quantity=d(50))
     assert changed(decision) == [(CommandKind.MODIFY, 10), (CommandKind.CANCEL, None)]
+    decision = day.says(quantity=d(30))
+    assert changed(decision) == [(CommandKind.MODIFY, 30), (CommandKind.CANCEL, None)]
 
 
 def test_the_same_words_again_change_nothing() -> None:

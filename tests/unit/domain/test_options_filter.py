@@ -88,11 +88,15 @@ def test_an_index_is_quoted_under_a_name_of_its_own() -> None:
     assert underlying_of(option(underlying="SBIN")) == "NSE:SBIN-EQ"
 
 
+@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(
     ("last", "signed", "locked"), [(110, 5, True), (110, -5, False), (90, -5, True), (90, 5, False)]
 )
-def test_nothing_is_entered_where_nobody_takes_the_other_side(last: int, signed: int, locked: bool) -> None:
-    settings = replace(subscription(), filters=Filters(allowance_bps=d(5_000)))
+def test_nothing_is_entered_where_nobody_takes_the_other_side(
+    last: int, signed: int, locked: bool, reverse: bool
+) -> None:
+    settings = replace(subscription(), filters=Filters(allowance_bps=d(5_000)), reverse=reverse)
+    signed = -signed if reverse else signed
     banded = Market({SBIN: instrument(band=(90, 110))}, NOW, {SBIN: d(last)})
     (decision,) = plan(event(fill(signed)), leader(), [Copier(settings)], banded).decisions
     assert (decision.reason is SkipReason.CIRCUIT_LOCKED) is locked

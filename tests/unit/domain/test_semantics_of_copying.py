@@ -48,6 +48,7 @@ CANCELLED, TRADED, REJECTED = BrokerStatus.CANCELLED, BrokerStatus.TRADED, Broke
 COPY, LIQUIDATION = "PC" + "A" * 18, "PL" + "A" * 18
 DERIVATIVES = frozenset({Segment.EQUITY_DERIVATIVES})
 DELIVERY = InstrumentKey(SBIN, Product.CNC)
+FAR = {SBIN: d(150)}
 PLAIN, MIRRORED = following(), mirroring()
 AT_MARKET = following(style=ExecutionStyle.MARKET)
 FORWARDS = following(forward_copies=True)
@@ -137,6 +138,7 @@ RULES: dict[str, list[Rule]] = {
         ("not paused", following(state=SubscriptionState.PAUSED), [fills(9)], "NOT_APPROVED"),
         ("auto-copy on", following(auto_copy=False), [fills(9)], "AUTO_COPY_OFF"),
         ("session usable", PLAIN, [while_he(session_usable=False), fills(9)], "SESSION_UNUSABLE"),
+        ("no kill switch", PLAIN, [while_he(killed=True), fills(9)], "KILL_SWITCH"),
         ("account not frozen", PLAIN, [while_he(account_frozen=True), fills(9)], "ACCOUNT_FROZEN"),
         ("segment accepted", PLAIN, [while_he(segments=DERIVATIVES), fills(9)], "SEGMENT_NOT_ACCEPTED"),
         ("and by the subscription", filtered(segments=DERIVATIVES), [fills(9)], "SEGMENT_NOT_ACCEPTED"),
@@ -165,6 +167,7 @@ RULES: dict[str, list[Rule]] = {
             [while_all(last_prices={SBIN: d(99)}), fills(9)],
             "entry 9 @ 101, ideal 9",
         ),
+        ("a resting limit may be far", MIRRORED, [while_all(last_prices=FAR), places()], "entry 50 @ 100"),
         (
             "an exit is withheld by none of these",
             filtered(allowed=frozenset(), max_age_ms=0),
