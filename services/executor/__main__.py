@@ -54,7 +54,6 @@ from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Partitions
 from paceline.runtime.relogin import LoginStores, Relogin, login_times
-from paceline.runtime.retry import Backoff
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
 from services.executor.books import OrderBooks
@@ -298,18 +297,6 @@ def reconciler_of(runtime: Runtime[Settings], trading: Trading, results: Results
         request_max_ms=settings.broker_request_max_ms,
         settle_ms=settings.settle_ms,
         reads_at_once=settings.reads_at_once,
-    )
-
-
-def patience_of(runtime: Runtime[Settings]) -> Patience:
-    settings = runtime.settings
-    backoff = Backoff(settings.retry_first_ms / 1000, longest_s=settings.retry_longest_ms / 1000)
-    return Patience(
-        need_ms=settings.broker_request_max_ms,
-        sends_max=settings.sends_max,
-        attempts_max=settings.attempts_max,
-        held_exit_retry_ms=settings.held_exit_retry_ms,
-        backoff_s=lambda attempt: backoff.wait_s(attempt, runtime.random),
     )
 
 
