@@ -204,12 +204,14 @@ class Subscription:
     @property
     def opens(self) -> bool:
         """The leader's positions are still to be taken over: until they are, nothing of his is copied."""
-        waits = self.take_over is not TakeOverPolicy.NOT and not self.opened
-        return waits and self.state in LIVING
+        return self.take_over is not TakeOverPolicy.NOT and not self.opened
 
     @property
     def follows(self) -> bool:
-        """Whether what the leader does is decided on, be it by a skip."""
+        """Whether what the leader does is decided on, be it by a skip.
+
+        Not before what he holds is taken over: a fill that is skipped and in no position yet would be lost.
+        """
         return not self.opens and self.state not in (SubscriptionState.ENDING, SubscriptionState.ENDED)
 
 

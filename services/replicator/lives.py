@@ -111,13 +111,16 @@ class Beginnings:
         """Until cancelled."""
         while True:
             await self._clock.sleep(_LOOK_S)
-            changing = self._directory.changing()
-            names = {each.subscription_id for each in changing}
-            now_ns = self._clock.monotonic_ns()
-            self._looks = {name: self._looks.get(name) or _Look(now_ns) for name in sorted(names)}
-            for each in changing:
-                if self._looks[each.subscription_id].due_ns <= self._clock.monotonic_ns():
-                    await self._look(each)
+            await self.look()
+
+    async def look(self) -> None:
+        """At everyone who is due."""
+        changing, now_ns = self._directory.changing(), self._clock.monotonic_ns()
+        names = {each.subscription_id for each in changing}
+        self._looks = {name: self._looks.get(name) or _Look(now_ns) for name in names}
+        for each in changing:
+            if self._looks[each.subscription_id].due_ns <= self._clock.monotonic_ns():
+                await self._look(each)
 
     async def _look(self, subscription: Subscription) -> None:
         look = self._looks[subscription.subscription_id]
@@ -144,7 +147,8 @@ class Beginnings:
                 return False
             if subscription.state is SubscriptionState.ENDING:
                 return await self._end(tenancy, subscription, look)
-            return subscription.opens and await self._open(tenancy, subscription, look)
+            begins = subscription.opens and subscription.state is SubscriptionState.APPROVED
+            return begins and await self._open(tenancy, subscription, look)
 
     def _lock(self, partition: Partition) -> asyncio.Lock:
         return self._locks.setdefault(partition, asyncio.Lock())
