@@ -15,7 +15,7 @@ from paceline.domain.copy_order import Cause, CauseKind, CopyCommand, CopyOrder
 from paceline.domain.copying.build import Origin
 from paceline.domain.copying.changes import cancelled
 from paceline.domain.copying.tags import decision_id_of
-from paceline.domain.errors import BrokerAuthFailed, BrokerError, NotOwner, PacelineError, Unavailable
+from paceline.domain.errors import BrokerAuthFailed, BrokerError, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, LiquidationId, Partition
 from paceline.domain.liquidation import (
     Liquidation,
@@ -180,6 +180,8 @@ class Liquidator:
                 await self._pause(run)
         except NotOwner:
             _log.info("liquidation.left", liquidation=name, account=run.liquidation.account_id)
+        except Exception:  # noqa: BLE001 - whatever broke, the next look takes it up where it stands
+            _log.exception("liquidation.broken", liquidation=name, account=run.liquidation.account_id)
         finally:
             self._runs.pop(name, None)
         if run.liquidation.state is _S.DONE:
@@ -195,11 +197,9 @@ class Liquidator:
             await self._wait(run, _S.WAITS_LOGIN, problem)
         except (BrokerError, Unavailable) as problem:
             await self._wait(run, _S.WAITS_BOOKS, problem)
-        except PacelineError as problem:
-            await self._wait(run, _S.WAITS_BROKER, problem)
         return False
 
-    async def _wait(self, run: _Run, state: LiquidationState, problem: PacelineError) -> None:
+    async def _wait(self, run: _Run, state: LiquidationState, problem: Exception) -> None:
         run.flat_ns = None
         try:
             await self._tell(run, state, str(problem))
@@ -243,6 +243,8 @@ class Liquidator:
         partition = partition_of(of.account_id)
         waits = await self._liquidations.finish(partition, self._partitions.lease(partition).epoch, of)
         if waits:
+            if self._gate.held_back((of.liquidation_id, waits)) is not None:
+                _log.warning("liquidation.unsettled", account=of.account_id, problem=waits)
             await self._tell(run, _S.SETTLING, waits)
             return False
         run.liquidation = replace(of, state=_S.DONE)

@@ -9,7 +9,7 @@ from paceline.domain.calendar import Calendar
 from paceline.domain.copy_order import CauseKind, CopyOrder, CopyStatus, Intent
 from paceline.domain.day_end import net_of
 from paceline.domain.errors import Unavailable
-from paceline.domain.ids import Tag
+from paceline.domain.ids import BrokerOrderId, Tag
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.liquidation import (
     Liquidation,
@@ -93,7 +93,8 @@ class Sights:
         cancels, withdrawals = _in_the_way(of, mine, others, book.reports)
         unsettled = [each for each in _concerned(of, others) if each.status in _NOT_SEEN]
         ended = _ended(rows, book.reports)
-        shown = {Tag(each.tag): each for each in book.reports if each.tag}
+        own = {order.tag: order.broker_order_id for order in mine}
+        shown = {Tag(each.tag): each for each in book.reports if _is_own(each, own)}
         view = View(
             now_ns=self.clock.now_ns(),
             level=of.level,
@@ -198,12 +199,18 @@ def _in_the_way(
 ) -> tuple[list[OrderReport], list[CopyOrder]]:
     if not of.whole:
         return [], list(_concerned(of, others))
-    own = {order.tag for order in mine}
-    standing = [each for each in reports if not each.status.terminal and each.tag not in own]
+    own = {order.tag: order.broker_order_id for order in mine}
+    standing = [each for each in reports if not each.status.terminal and not _is_own(each, own)]
     if of.level is LiquidationLevel.CANCEL_WORKING:
         entries = {each.tag for each in _concerned(of, others)}
         standing = [each for each in standing if each.tag in entries]
     return standing, []
+
+
+def _is_own(report: OrderReport, own: Mapping[Tag, BrokerOrderId | None]) -> bool:
+    """Of two orders under one tag the row names one; the other is in the way."""
+    tag = Tag(report.tag)
+    return tag in own and own[tag] in (None, report.order_id)
 
 
 def _belongs(order: CopyOrder, of: Liquidation) -> bool:

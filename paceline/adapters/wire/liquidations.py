@@ -38,13 +38,16 @@ def liquidation_from_wire(wire: executor_pb2.LiquidateRequest) -> Liquidation:
         if scope != "whole_account"
         else None
     )
+    level = LIQUIDATION_LEVEL.read_or(wire.level, "level", LiquidationLevel.FLATTEN)
+    if scope != "whole_account" and level is not LiquidationLevel.FLATTEN:
+        raise Invalid("level", "must be FLATTEN with subscription_id: a subscription is paused instead")
     identity = required(wire.liquidation_id, "liquidation_id")
     if SEPARATOR in identity:
         raise Invalid("liquidation_id", f"must not hold {SEPARATOR}")
     return Liquidation(
         liquidation_id=LiquidationId(identity),
         account_id=AccountId(required(wire.account_id, "account_id")),
-        level=LIQUIDATION_LEVEL.read_or(wire.level, "level", LiquidationLevel.FLATTEN),
+        level=level,
         cause=LIQUIDATION_CAUSE.read(wire.cause, "cause"),
         cause_id=wire.cause_id,
         reason=required(wire.reason, "reason"),

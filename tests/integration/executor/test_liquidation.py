@@ -5,10 +5,12 @@ from collections import Counter
 import grpc.aio
 import pytest
 
+from paceline.api.v1 import executor_pb2, risk_pb2
 from paceline.domain.copy_order import CopyOrder, CopyStatus
-from paceline.domain.errors import FailedPrecondition
+from paceline.domain.errors import FailedPrecondition, NotFound
 from paceline.domain.liquidation import LiquidationState
 from paceline.runtime.metric_names import LIQUIDATIONS_RUNNING
+from services.risk.servicer_liquidations import LiquidationReads
 from simulator.faults import FaultKind
 from tests.integration.executor.flattening import Stage, a_stage
 from tests.integration.executor.world import until
@@ -39,9 +41,33 @@ async def test_longs_shorts_and_open_orders_are_gone_and_everything_was_traded_o
         assert acts[-1] == "liquidation.done"
         assert (acts.count("liquidation.cancel"), acts.count("liquidation.place")) == (2, 2)
         assert await stage.liquidate() == steps, "asked again, it is told again"
+        await _is_read(stage, steps)
         assert len(stage.ours()) == 2
         with pytest.raises(grpc.aio.AioRpcError, match="exists already"):
             await stage.liquidate(subscription_id=stage.name)
+
+
+async def _is_read(stage: Stage, steps: list[executor_pb2.LiquidationStep]) -> None:
+    reads = LiquidationReads(stage.liquidations)
+    done = risk_pb2.LiquidationFilter(
+        account_id=stage.follower,
+        cause=executor_pb2.LIQUIDATION_CAUSE_MARGIN,
+        states=[executor_pb2.LIQUIDATION_STATE_DONE],
+    )
+    listed = await reads.ListLiquidations(risk_pb2.ListLiquidationsRequest(filter=done), None)
+    one = (
+        await reads.GetLiquidation(risk_pb2.GetLiquidationRequest(liquidation_id="liq-1"), None)
+    ).liquidation
+    assert (list(listed.liquidations), one.equity.amount.value) == ([one], "812.50")
+    asked = risk_pb2.ListLiquidationStepsRequest(liquidation_id="liq-1", page_size=2)
+    page = await reads.ListLiquidationSteps(asked, None)
+    rest = risk_pb2.ListLiquidationStepsRequest(
+        liquidation_id="liq-1", page_size=2, page_token=page.next_page_token
+    )
+    following = await reads.ListLiquidationSteps(rest, None)
+    assert [*page.steps, *following.steps] == steps[:4]
+    with pytest.raises(NotFound):
+        await reads.GetLiquidation(risk_pb2.GetLiquidationRequest(liquidation_id="liq-2"), None)
 
 
 async def test_it_goes_before_two_hundred_entries_which_never_leave_and_the_freeze_is_released(
