@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 from paceline.domain.copy_order import CommandKind
 from paceline.domain.copying.decision import Decision
@@ -27,7 +28,7 @@ def filtered(**how: object) -> Subscription:
     return following(filters=Filters(**how))  # type: ignore[arg-type]
 
 
-def fills(signed: int, order: str = "1", **how: object) -> Step:
+def fills(signed: int | Decimal, order: str = "1", **how: object) -> Step:
     """A trade of the leader's."""
 
     def step(day: Day) -> str:
@@ -109,8 +110,8 @@ def taken(day: Day) -> None:
     day.at_broker()
 
 
-def copy_fills(quantity: int) -> Step:
-    return lambda day: day.world.broker_fills(day.books, day.books.open[-1].tag, d(quantity))
+def copy_fills(quantity: int | Decimal) -> Step:
+    return lambda day: day.world.broker_fills(day.books, day.books.open[-1].tag, Decimal(quantity))
 
 
 def copy_ends(status: BrokerStatus) -> Step:

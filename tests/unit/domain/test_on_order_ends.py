@@ -95,6 +95,7 @@ def test_at_the_end_a_shortfall_is_chased_within_the_allowance_where_it_is_set()
         d(30),
         d("101.00"),
     )
+    assert command.spec.protected, "and goes on being chased"
 
 
 def test_a_chase_counts_what_trades_have_not_told_yet() -> None:

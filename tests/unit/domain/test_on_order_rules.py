@@ -19,6 +19,8 @@ from paceline.domain.position import PositionReport
 from paceline.domain.subscription import (
     Caps,
     ProductMapping,
+    Protection,
+    ProtectionKind,
     Sizing,
     SizingMode,
 )
@@ -82,6 +84,13 @@ def test_what_needs_protection_gets_a_protected_limit(
 ) -> None:
     spec = Day().places(**said).orders[0].spec
     assert (spec.type, spec.limit_price) == (kind, d(limit))
+    assert spec.protected is (kind is OrderType.LIMIT), "a stop is not chased before it is triggered"
+
+
+def test_protection_is_the_subscriptions() -> None:
+    by_ticks = mirroring(protection=Protection(ProtectionKind.TICKS, 4))
+    spec = Day(by_ticks).places(type=OrderType.MARKET, average_price=d(100), limit_price=d(0)).orders[0].spec
+    assert spec.limit_price == d("100.20")
 
 
 def test_plain_market_orders_stand_where_the_exchange_fills_them() -> None:

@@ -117,6 +117,7 @@ def test_a_flip_is_an_exit_and_then_an_entry_in_one_decision() -> None:
     decision = decided(-30, follower, position=10)
     assert quantities(decision) == [(Intent.EXIT, d(-5)), (Intent.ENTRY, d(-10))]
     assert [order.leg for order in decision.orders] == [0, 1]
+    assert decision.quantity == 15
     assert [order.lane for order in decision.orders] == [Lane.EXIT, Lane.ENTRY]
     assert len({order.tag for order in decision.orders}) == 2
     after = follower.ledger.with_lines(decision.entries)

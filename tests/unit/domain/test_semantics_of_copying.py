@@ -48,7 +48,8 @@ CANCELLED, TRADED, REJECTED = BrokerStatus.CANCELLED, BrokerStatus.TRADED, Broke
 COPY, LIQUIDATION = "PC" + "A" * 18, "PL" + "A" * 18
 DERIVATIVES = frozenset({Segment.EQUITY_DERIVATIVES})
 DELIVERY = InstrumentKey(SBIN, Product.CNC)
-FAR = {SBIN: d(150)}
+FAR, TENTH = {SBIN: d(150)}, d("0.1")
+FRACTIONS = [fills(d("0.5")), taken, copy_fills(d("0.5")), fills(d("-0.3"))]
 PLAIN, MIRRORED = following(), mirroring()
 AT_MARKET = following(style=ExecutionStyle.MARKET)
 FORWARDS = following(forward_copies=True)
@@ -319,6 +320,7 @@ RULES: dict[str, list[Rule]] = {
             [holds(10, "5"), fills(-30)],
             "exit -5 @ 99, entry -10 @ 99, ideal -10",
         ),
+        ("of fractions too", PLAIN, [while_it(lot=TENTH), *FRACTIONS], "exit -0.3 @ 99, ideal 0.2"),
     ],
     "Order of commands": [
         ("an exit withdraws unsent entries", PLAIN, [fills(10), fills(-10)], "cancel"),
@@ -335,6 +337,7 @@ RULES: dict[str, list[Rule]] = {
             [holds(40, "40"), places(order="in"), taken, places(20, Side.SELL, "out"), fills(-20, "out")],
             "nothing, ideal 20",
         ),
+        ("a flip does too", PLAIN, [fills(9), taken, fills(-29)], "entry -20 @ 99, cancel, ideal -20"),
         (
             "sells at once what is filled above target",
             PLAIN,
