@@ -43,7 +43,7 @@ from paceline.adapters.week_files import WeekFiles
 from paceline.adapters.wire.events import event_to_wire
 from paceline.api.v1 import event_pb2, feed_pb2, feed_pb2_grpc
 from paceline.domain.account import Broker, SessionState
-from paceline.domain.calendar import always_open
+from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.errors import BrokerAuthFailed
 from paceline.domain.event import Event, Fact
 from paceline.domain.ids import AccountId, Partition
@@ -151,21 +151,32 @@ class Parts:
         self.bells = Bells(calendar, presence, clock)
         self.market = MarketWatch(self.roster, self.shared, presence)
         streams = FyersTickStreams(fyers, egresses, clock, self._spoilt)
-        board = PriceBoard(settings.ticks_symbols_max)
-        kept, instruments = RedisPrices(redis), PostgresInstruments(database)
-        self.prices = PriceSource(board, streams, self._asks_as, kept, self.shared)
-        self.followed = Followed(self.roster.all, board, PostgresSubscriptions(database), clock)
-        self.price_watch = price_watch(self.prices, instruments, calendar, settings)
-        self.quotes = QuoteDesk(self.price_watch, kept, instruments, calendar, clock, settings.ticks_stale_ms)
+        self._price(settings, database, RedisPrices(redis), streams, calendar)
         self.master = MasterKeeper(
             {Broker.FYERS: FyersSymbols(fyers, egresses)},
-            instruments,
+            PostgresInstruments(database),
             self.partitions,
             clock,
             metrics,
             runtime.readiness,
             settings,
         )
+
+    def _price(
+        self,
+        settings: Settings,
+        database: Database,
+        kept: RedisPrices,
+        streams: FyersTickStreams,
+        calendar: Calendar,
+    ) -> None:
+        """All that has to do with prices."""
+        clock, instruments = self.shared.desk.clock, PostgresInstruments(database)
+        board = PriceBoard(settings.ticks_symbols_max)
+        self.prices = PriceSource(board, streams, self._asks_as, kept, self.shared)
+        self.followed = Followed(self.roster.all, board, PostgresSubscriptions(database), clock)
+        self.price_watch = price_watch(self.prices, instruments, calendar, settings)
+        self.quotes = QuoteDesk(self.price_watch, kept, instruments, calendar, clock, settings.ticks_stale_ms)
 
     def _shared(self, runtime: Runtime[Settings], database: Database, budget: Budget) -> Shared:
         settings = runtime.settings

@@ -436,25 +436,3 @@ def test_a_restored_tracker_goes_on_counting() -> None:
     assert restored.position(KEY) == 10
     assert restored.observe(report(limit=101, at=NOW + S), NOW).facts[0].revision == 2
     assert restored.observe(fill(3), NOW) == DUPLICATE
-
-
-def test_at_work_is_what_working_orders_are_about_and_what_is_held() -> None:
-    session = tracker()
-    assert session.at_work() == frozenset()
-    session.observe(report(P), NOW)
-    assert session.at_work() == {KEY.instrument_id}
-    session.observe(report(C, at=NOW + S), NOW)
-    assert session.at_work() == frozenset()
-    session.observe(fill(5, order="2"), NOW)
-    assert session.at_work() == {KEY.instrument_id}
-    session.observe(fill(-5, order="3"), NOW)
-    assert session.at_work() == frozenset()
-
-
-def test_what_stood_at_the_first_connect_is_at_work_too() -> None:
-    session = Tracker(LEADER)
-    session.baseline([report(P)], (), (), NOW)
-    assert session.at_work() == {KEY.instrument_id}
-    holding = Tracker(LEADER)
-    holding.baseline((), (), [position(5)], NOW)
-    assert holding.at_work() == {KEY.instrument_id}
