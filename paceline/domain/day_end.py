@@ -18,6 +18,8 @@ TradesOn = Callable[[date], bool]
 
 DELIVERED = frozenset({Product.CNC, Product.MTF, Product.SPOT})
 """They leave the position book for the holdings by themselves: absence there proves nothing."""
+HELD_OVER = frozenset({Product.CNC})
+"""Of these the holdings tell the rest."""
 
 
 def trading_days(calendar: Calendar) -> TradesOn:
@@ -57,11 +59,15 @@ def swept_before(now_ns: int, trades_on: TradesOn) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BookRead:
-    """A position book as read; `whole` when every row of it could be."""
+    """A position book as read; `whole` when every row of it could be.
+
+    `held`: what the holdings show, read after it; None where they were not asked for.
+    """
 
     taken_ns: int
     whole: bool
     net: Mapping[InstrumentKey, Decimal]
+    held: frozenset[InstrumentId] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +86,26 @@ class Evidence:
         return after and apart and all(each.whole for each in reads)
 
     def lacks(self, key: InstrumentKey, held: Decimal) -> bool:
-        """Whether neither shows anything on that side, in any product: a converted position is not gone."""
-        if key.product in DELIVERED or not held:
+        """Whether neither shows anything on that side, in any product: a converted position is not gone. What
+        was delivered must be absent from the holdings too.
+        """
+        reads = (self.first, self.second)
+        if not held or (key.product in DELIVERED and not self._delivered_nowhere(key, held)):
             return False
-        return not any(_shows(each.net, key.instrument_id, held) for each in (self.first, self.second))
+        return not any(_shows(each.net, key.instrument_id, held) for each in reads)
+
+    def _delivered_nowhere(self, key: InstrumentKey, held: Decimal) -> bool:
+        """Nobody is short of what was delivered over night."""
+        if key.product not in HELD_OVER or held < 0:
+            return False
+        return all(
+            each.held is not None and key.instrument_id not in each.held for each in (self.first, self.second)
+        )
 
     def words(self) -> str:
         first, second = local(self.first.taken_ns), local(self.second.taken_ns)
-        return f"absent from the position book at {first:%H:%M:%S} and {second:%H:%M:%S} IST"
+        beside = ", and the holdings read beside it," if self.second.held is not None else ""
+        return f"absent from the position book{beside} at {first:%H:%M:%S} and {second:%H:%M:%S} IST"
 
 
 def _shows(net: Mapping[InstrumentKey, Decimal], instrument_id: InstrumentId, held: Decimal) -> bool:

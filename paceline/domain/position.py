@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from paceline.domain.ids import AccountId
+from paceline.domain.ids import AccountId, InstrumentId
 from paceline.domain.instrument import Exchange, InstrumentKey, Segment
 
 
@@ -27,6 +27,15 @@ class PositionReport:
     mode: PositionMode = PositionMode.NET
     leverage: Decimal = Decimal(1)
     raw_product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingReport:
+    """What was delivered of one instrument: free, sold today, on its way after a purchase, or pledged."""
+
+    account_id: AccountId
+    instrument_id: InstrumentId
+    quantity: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from paceline.domain.ids import AccountId, BrokerAppId, BrokerOrderId, Instrumen
 from paceline.domain.instrument import Exchange, Instrument, Segment
 from paceline.domain.instrument_master import FileRead
 from paceline.domain.order import Fill, OrderReport, OrderType
-from paceline.domain.position import Funds, PositionReport
+from paceline.domain.position import Funds, HoldingReport, PositionReport
 from paceline.domain.secret import Secret
 
 NO_SECRET = Secret("")
@@ -234,6 +234,9 @@ class Broker(Protocol):
     async def trade_book(self, credentials: Credentials, *, tag: Tag | None = None) -> Book[Fill]: ...
 
     async def positions(self, credentials: Credentials) -> Book[PositionReport]: ...
+
+    async def holdings(self, credentials: Credentials) -> Book[HoldingReport]:
+        """What was delivered on earlier days."""
 
     async def funds(self, credentials: Credentials) -> Funds: ...
 

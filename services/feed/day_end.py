@@ -10,7 +10,16 @@ from decimal import Decimal
 import structlog
 
 from paceline.domain.account import SessionState
-from paceline.domain.day_end import BookRead, Evidence, TradesOn, last_end, local, net_of, swept_before
+from paceline.domain.day_end import (
+    HELD_OVER,
+    BookRead,
+    Evidence,
+    TradesOn,
+    last_end,
+    local,
+    net_of,
+    swept_before,
+)
 from paceline.domain.errors import BrokerError, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
 from paceline.domain.instrument import InstrumentKey
@@ -54,7 +63,8 @@ class PositionBooks:
         session = self.roster.get(account_id)
         return session is not None and session.last_books_ns > at_ns
 
-    async def read(self, account_id: AccountId) -> BookRead:
+    async def read(self, account_id: AccountId, *, holdings: bool) -> BookRead:
+        """Positions first: what is delivered meanwhile stands in both books, and never in neither."""
         session = self.roster.get(account_id)
         if session is None:
             raise Unavailable(f"the session of {account_id} is gone")
@@ -63,7 +73,12 @@ class PositionBooks:
         asked_ns = self.shared.desk.clock.now_ns()
         book = await broker.positions(self.shared.credentials.get(account_id))
         net = net_of((report.key, report.quantity) for report in book.reports)
-        return BookRead(asked_ns, not book.malformed, net)
+        if not holdings:
+            return BookRead(asked_ns, not book.malformed, net)
+        await self.shared.budget.spend(account_id, broker.limits, Call.READ)
+        delivered = await broker.holdings(self.shared.credentials.get(account_id))
+        held = frozenset(report.instrument_id for report in delivered.reports if report.quantity)
+        return BookRead(asked_ns, not (book.malformed or delivered.malformed), net, held)
 
 
 class DayEnd:
@@ -161,9 +176,10 @@ class DayEnd:
         held = await self._ends.held(account_id)
         if not held:
             return None
-        read = await self._books.read(account_id)
+        delivered = any(key.product in HELD_OVER for key, _ in held)
+        read = await self._books.read(account_id, holdings=delivered)
         if not read.whole:
-            return "the position book could not be read whole"
+            return "the books could not be read whole"
         if not _doubtful(held, read):
             self._firsts.pop(account_id, None)
             return None

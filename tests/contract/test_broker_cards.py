@@ -147,6 +147,7 @@ async def test_card_06_a_rate_refusal_names_the_time_to_wait(venue: Venue, crede
         "orders",
         "trades",
         "positions",
+        "holdings",
         "funds",
         "profile",
         "market",
@@ -261,6 +262,12 @@ async def test_card_15_positions_are_signed(venue: Venue, credentials: Credentia
     assert position.average_price > 0
 
 
+async def test_card_48_what_was_delivered_stands_among_the_holdings(venue: Venue) -> None:
+    owner = await venue.account(holdings=[{"symbol": SBIN, "qty": 5, "cost": 700}])
+    (held,) = (await venue.broker.holdings(owner)).reports
+    assert (held.account_id, held.instrument_id, held.quantity) == (owner.account_id, SBIN, Decimal(5))
+
+
 async def test_card_16_funds_tell_cash_and_what_is_bound(venue: Venue) -> None:
     rich = await venue.account(cash=500_000)
     before = await venue.broker.funds(rich)
@@ -354,6 +361,7 @@ async def call(venue: Venue, verb: str, credentials: Credentials, order_id: Brok
         "orders": lambda: broker.order_book(credentials),
         "trades": lambda: broker.trade_book(credentials),
         "positions": lambda: broker.positions(credentials),
+        "holdings": lambda: broker.holdings(credentials),
         "funds": lambda: broker.funds(credentials),
         "profile": lambda: broker.profile(credentials),
         "market": lambda: broker.market_status(credentials),

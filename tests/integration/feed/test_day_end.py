@@ -26,8 +26,16 @@ from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
 from paceline.domain.day_end import BookRead
 from paceline.domain.errors import BrokerNeverSent, NotOwner
 from paceline.domain.event import Fact
-from paceline.domain.ids import AccountId, BrokerOrderId, Epoch, Offset, Partition, SubscriptionId
-from paceline.domain.instrument import InstrumentKey
+from paceline.domain.ids import (
+    AccountId,
+    BrokerOrderId,
+    Epoch,
+    InstrumentId,
+    Offset,
+    Partition,
+    SubscriptionId,
+)
+from paceline.domain.instrument import InstrumentKey, Product
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.order import Fill, Side
 from paceline.domain.partitioning import PARTITIONS, partition_of
@@ -67,6 +75,7 @@ class Books:
 
     clock: FakeClock
     net: dict[InstrumentKey, Decimal] = field(default_factory=dict)
+    delivered: set[InstrumentId] = field(default_factory=set)
     whole: bool = True
     heard: bool = True
     failures: list[Exception] = field(default_factory=list)
@@ -79,11 +88,12 @@ class Books:
     def heard_since(self, _account_id: AccountId, _at_ns: int) -> bool:
         return self.heard
 
-    async def read(self, _account_id: AccountId) -> BookRead:
+    async def read(self, _account_id: AccountId, *, holdings: bool) -> BookRead:
         self.reads += 1
         if self.failures:
             raise self.failures.pop(0)
-        return BookRead(self.clock.now_ns(), self.whole, dict(self.net))
+        held = frozenset(self.delivered) if holdings else None
+        return BookRead(self.clock.now_ns(), self.whole, dict(self.net), held)
 
 
 class Stage:
@@ -228,6 +238,29 @@ async def test_what_two_readings_lack_is_closed_with_the_evidence(stage: Stage) 
     stage.ends = stage.day_end()
     await stage.at(20, 18, 5)
     assert (await stage.ledger()).adjusted == -10
+
+
+async def test_what_was_delivered_is_looked_for_among_the_holdings(stage: Stage) -> None:
+    delivered = InstrumentKey(InstrumentId("NSE:IDEA-EQ"), Product.CNC)
+    async with stage.database.transaction() as transaction:
+        entry = [EntryKind.IDEAL, EntryKind.PLANNED, EntryKind.FILLED]
+        await append_lines(
+            transaction,
+            [LedgerEntry(NAME, delivered, kind, Intent.ENTRY, Decimal(10), "e2") for kind in entry],
+        )
+    stage.books.delivered = {delivered.instrument_id}
+    await stage.at(20, 18)
+    assert await stage.day() == ("COMPARED", 0)
+    stage.books.delivered = set()
+    await stage.at(23, 18)
+    await stage.at(23, 18, 1)
+    assert await stage.day(date(2026, 11, 23)) == ("COMPARED", 1)
+    ledger = (await load_ledgers(stage.database, [NAME], delivered))[NAME, delivered]
+    assert [ledger.position, ledger.adjusted] == [0, -10]
+    assert await stage.held() == 10
+    told = await stage.database.value("SELECT reason FROM ledger_entries WHERE kind = 'ADJUSTED'")
+    words = "absent from the position book, and the holdings read beside it, at 18:00:00 and 18:01:00 IST"
+    assert told == words
 
 
 async def test_what_shows_again_meanwhile_is_left(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """The end of the day: 18:00 on trading days, failures swept at the opening, proof that a position is gone."""
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -141,6 +142,41 @@ def test_a_converted_position_is_not_gone_and_a_delivered_one_is_not_looked_for_
     for product in (Product.CNC, Product.MTF, Product.SPOT):
         delivered = InstrumentKey(SBIN.instrument_id, product)
         assert not Evidence(read(18, 0), read(18, 1)).lacks(delivered, Decimal(5))
+
+
+@pytest.mark.parametrize(
+    ("product", "first", "second", "held", "lacks"),
+    [
+        (Product.CNC, set(), set(), 5, True),
+        (Product.CNC, {SBIN.instrument_id}, set(), 5, False),
+        (Product.CNC, set(), {SBIN.instrument_id}, 5, False),
+        (Product.CNC, None, set(), 5, False),
+        (Product.CNC, set(), None, 5, False),
+        (Product.CNC, set(), set(), -5, False),
+        (Product.MTF, set(), set(), 5, False),
+        (Product.SPOT, set(), set(), 5, False),
+    ],
+)
+def test_what_was_delivered_is_gone_when_the_holdings_lack_it_too(
+    product: Product,
+    first: set[InstrumentId] | None,
+    second: set[InstrumentId] | None,
+    held: int,
+    lacks: bool,
+) -> None:
+    reads = [
+        replace(read(18, minute), held=None if told is None else frozenset(told))
+        for minute, told in ((0, first), (1, second))
+    ]
+    evidence = Evidence(*reads)
+    assert evidence.lacks(InstrumentKey(SBIN.instrument_id, product), Decimal(held)) is lacks
+    assert ("holdings" in evidence.words()) is (second is not None)
+
+
+def test_what_was_delivered_and_stands_in_the_position_book_today_is_not_gone() -> None:
+    delivered = InstrumentKey(SBIN.instrument_id, Product.CNC)
+    reads = [replace(read(18, minute, 5, key=delivered), held=frozenset()) for minute in (0, 1)]
+    assert not Evidence(*reads).lacks(delivered, Decimal(5))
 
 
 def test_rows_of_one_key_are_one_number() -> None:

@@ -20,7 +20,7 @@ from paceline.domain.copy_order import OrderSpec
 from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, BrokerRejected
 from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId, Tag
 from paceline.domain.order import Fill, OrderReport
-from paceline.domain.position import Funds, PositionReport
+from paceline.domain.position import Funds, HoldingReport, PositionReport
 from paceline.domain.secret import Secret
 from paceline.ports.broker import Book, Credentials, Limits, MarketStatus, OrderChange, Profile, Quote
 from paceline.ports.clock import Clock
@@ -81,6 +81,10 @@ class Fyers:
     async def positions(self, credentials: Credentials) -> Book[PositionReport]:
         listed = await self._list(credentials, self._api / "positions", "netPositions")
         return codec.position_book(listed, _owner(credentials), self._clock.now_ns())
+
+    async def holdings(self, credentials: Credentials) -> Book[HoldingReport]:
+        listed = await self._list(credentials, self._api / "holdings", "holdings")
+        return codec.holdings(listed, _owner(credentials), self._clock.now_ns())
 
     async def funds(self, credentials: Credentials) -> Funds:
         document = await self._ask(credentials, _GET, self._api / "funds")

@@ -9,11 +9,11 @@ from paceline.adapters.brokers.fyers.answers import JsonObject, UnreadableError,
 from paceline.adapters.brokers.fyers.fields import UnreadableRowError
 from paceline.adapters.brokers.fyers.rows import Owner
 from paceline.domain.order import Fill, OrderReport
-from paceline.domain.position import PositionReport
+from paceline.domain.position import HoldingReport, PositionReport
 from paceline.ports.broker import Book, BookRow, Malformed, MalformedKind, Observed
 
 Report = OrderReport | Fill | PositionReport
-R = TypeVar("R", bound=OrderReport | Fill | PositionReport)
+R = TypeVar("R", bound=OrderReport | Fill | PositionReport | HoldingReport)
 
 SUBSCRIBED_CODE: Final = 1605
 _GENERAL: Final = frozenset({"edis", "pricealerts", "login"})
@@ -67,6 +67,10 @@ def trade_book(listed: object, owner: Owner, received_ns: int) -> Book[Fill]:
 
 def position_book(listed: object, owner: Owner, received_ns: int) -> Book[PositionReport]:
     return _book(listed, lambda row, whose, _received_ns: rows.position(row, whose), owner, received_ns)
+
+
+def holdings(listed: object, owner: Owner, received_ns: int) -> Book[HoldingReport]:
+    return _book(listed, lambda row, whose, _received_ns: rows.holding(row, whose), owner, received_ns)
 
 
 def _book(

@@ -20,12 +20,13 @@ from paceline.adapters.brokers.fyers.names import (
 from paceline.domain.ids import AccountId, BrokerOrderId, InstrumentId
 from paceline.domain.instrument import Exchange, InstrumentKey, Product, Segment
 from paceline.domain.order import BrokerStatus, Fill, OrderReport, OrderType, Side
-from paceline.domain.position import PositionReport
+from paceline.domain.position import HoldingReport, PositionReport
 from paceline.ports.broker import MalformedKind
 
 ZERO: Final = Decimal(0)
 _TAGGED: Final = "1:"
 _SEGMENT_DIGITS: Final = slice(2, 4)
+_BESIDE: Final = ("remainingQuantity", "qty_t1", "collateralQuantity", "remainingPledgeQuantity")
 _EXCHANGES_BY_PREFIX: Final[Mapping[str, Exchange]] = MappingProxyType(
     {"NSE": Exchange.NSE, "BSE": Exchange.BSE, "MCX": Exchange.MCX}
 )
@@ -125,6 +126,13 @@ def position(row: JsonObject, owner: Owner) -> PositionReport:
         realised=fields.decimal(row, names.realised, ZERO),
         raw_product=listed.raw_product,
     )
+
+
+def holding(row: JsonObject, owner: Owner) -> HoldingReport:
+    """The broker tells parts that overlap; the largest of them is there at the least."""
+    parts = [fields.decimal(row, name, ZERO) for name in _BESIDE]
+    quantity = max(ZERO, fields.decimal(row, "quantity"), *parts)
+    return HoldingReport(owner.account_id, InstrumentId(fields.required_text(row, "symbol")), quantity)
 
 
 def _check_client(client_id: str, owner: Owner) -> None:
