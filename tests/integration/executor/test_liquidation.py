@@ -1,15 +1,21 @@
 """Accounts are flattened once, whoever dies when, and nothing else leaves meanwhile."""
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import grpc.aio
 import pytest
 
-from paceline.api.v1 import executor_pb2, risk_pb2
+from paceline.adapters.postgres.liquidations import PostgresLiquidations
+from paceline.api.v1 import executor_pb2, risk_pb2, subscription_pb2
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.errors import FailedPrecondition, NotFound
-from paceline.domain.liquidation import LiquidationState
+from paceline.domain.ids import Epoch, Partition
+from paceline.domain.liquidation import Liquidation, LiquidationState
+from paceline.ports.liquidations import Step
 from paceline.runtime.metric_names import LIQUIDATIONS_RUNNING
+from services.executor import liquidate
 from services.risk.servicer_liquidations import LiquidationReads
 from simulator.faults import FaultKind
 from tests.integration.executor.flattening import Stage, a_stage
@@ -179,6 +185,62 @@ async def test_killed_between_its_steps_it_goes_on_and_sells_once(postgres_url: 
             await stage.until_state(LiquidationState.DONE)
         assert stage.net() == {}
         assert stage.sold() == {"NSE:SBIN-EQ": -30, "NSE:TCS-EQ": 7}
+
+
+async def test_whatever_breaks_between_a_step_and_its_deed_is_taken_up_and_nothing_is_done_twice(
+    postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step is written, and then the task is lost with all it had in memory, once."""
+    written: set[str] = set()
+    step = PostgresLiquidations.step
+
+    async def dies(
+        self: PostgresLiquidations,
+        partition: Partition,
+        epoch: Epoch,
+        of: Liquidation,
+        steps: Sequence[Step],
+        *rest: Any,
+    ) -> Any:
+        done = await step(self, partition, epoch, of, steps, *rest)
+        news = {each.identity for each in steps if not each.identity.startswith("state:")} - written
+        written.update(news)
+        if news:
+            raise RuntimeError("lost between the step and its deed")
+        return done
+
+    monkeypatch.setattr(PostgresLiquidations, "step", dies)
+    monkeypatch.setattr(liquidate, "_LOOK_S", 0.05)
+    async with a_stage(postgres_url, redis_url) as stage, stage.world.executor():
+        await stage.world.until_owned()
+        await stage.trade(30)
+        await stage.trade(-7, "NSE:TCS-EQ")
+        await stage.rest(-5, 900.0)
+        await stage.world.working([stage.follower])
+        await stage.begin()
+        await stage.until_state(LiquidationState.DONE)
+        assert len(written) >= 3, "cancellations and both orders"
+        assert (stage.net(), stage.open()) == ({}, [])
+        assert stage.sold() == {"NSE:SBIN-EQ": -30, "NSE:TCS-EQ": 7}
+        assert len(stage.ours()) == 2
+
+
+async def test_short_of_flattening_entries_are_cancelled_and_positions_and_stops_stay(
+    postgres_url: str, redis_url: str
+) -> None:
+    async with a_stage(postgres_url, redis_url) as stage, stage.world.executor():
+        await stage.world.until_owned()
+        await stage.trade(30)
+        stop = await stage.rest(-5, 900.0)
+        entries = await stage.world.working([stage.follower])
+        await stage.liquidate(level=subscription_pb2.KILL_LEVEL_CANCEL_WORKING)
+        assert stage.net() == {"NSE:SBIN-EQ": 30}
+        assert [each.id for each in stage.open()] == [stop]
+        await stage.world.until_all(entries, CopyStatus.CANCELLED)
+        more = await stage.world.plan([stage.follower])
+        await stage.world.until_all(more, CopyStatus.FAILED)
+        await stage.liquidate("liq-2")
+        assert (stage.net(), stage.open()) == ({}, [])
 
 
 async def test_what_rests_behind_the_market_follows_it(postgres_url: str, redis_url: str) -> None:
