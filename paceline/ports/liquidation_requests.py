@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from paceline.domain.ids import AccountId, LiquidationId, Partition, SubscriptionId
-from paceline.domain.liquidation import LiquidationCause
+from paceline.domain.liquidation import LiquidationCause, LiquidationLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Request:
     evidence: Mapping[str, object] = field(default_factory=dict)
     """`equity`, `currency`, `level` and `prices` when it was wanted, as far as they were known."""
     subscription_id: SubscriptionId | None = None
+    level: LiquidationLevel = LiquidationLevel.FLATTEN
 
 
 class LiquidationRequests(Protocol):

@@ -15,6 +15,7 @@ from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.kill_switches import PostgresKillSwitches
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.listen import FREEZES, SESSIONS, Listener
@@ -45,6 +46,7 @@ from paceline.runtime.domain_errors import map_domain_error
 from paceline.runtime.follow import Follower
 from paceline.runtime.grpc_client import channel_pool
 from paceline.runtime.grpc_server import grpc_server
+from paceline.runtime.kill_watch import KillWatch
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
 from paceline.runtime.market_hours import MarketHours
@@ -76,6 +78,7 @@ from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import Settings
+from services.executor.stops import Refusal, stopping
 from services.executor.sweep import Sweeper
 from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
@@ -133,7 +136,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     feeds = Routes(leases_of(runtime, database, "feed"), clock)
     copy_orders = PostgresCopyOrders(database)
     trading = trading_of(runtime, stores, partitions, copy_orders)
-    desks = desks_of(runtime, database, partitions, trading, copy_orders)
+    kills = await kills_of(runtime, database)
+    desks = desks_of(runtime, database, partitions, trading, copy_orders, kills)
     sweeper = Sweeper(
         copy_orders,
         desks.floor,
@@ -237,13 +241,15 @@ def desks_of(
     partitions: Partitions,
     trading: Trading,
     copy_orders: CopyOrders,
+    kills: KillWatch,
 ) -> Desks:
     clock, links = runtime.clock, Links()
     settlement, lots = PostgresSettlement(database), Lots(PostgresInstruments(database), clock)
     copy_commands = PostgresCopyCommands(database)
     results = Results(copy_orders, copy_commands, settlement, lots, clock, links.written)
     freezes = Freezes(PostgresLiquidations(database), runtime.settings.replica_id)
-    floor = floor_of(runtime, partitions, trading, results, links, freezes)
+    refusal = stopping(kills, freezes.refusal)
+    floor = floor_of(runtime, partitions, trading, results, links, refusal)
     reconciler = reconciler_of(runtime, trading, results, links)
     links.changes = Changes(
         copy_orders,
@@ -260,13 +266,22 @@ def desks_of(
     return Desks(floor, results, reconciler, links.changes, links.fates, lots, settlement, links, freezes)
 
 
+async def kills_of(runtime: Runtime[Settings], database: Database) -> KillWatch:
+    """Known before anything is sent."""
+    switches = PostgresKillSwitches(database)
+    kills = KillWatch(switches, SERVICE, runtime.settings.replica_id, runtime.clock)
+    await kills.look()
+    runtime.spawn("kill switches", kills.run())
+    return kills
+
+
 def floor_of(
     runtime: Runtime[Settings],
     partitions: Partitions,
     trading: Trading,
     results: Results,
     links: Links,
-    freezes: Freezes,
+    refusal: Refusal,
 ) -> Floor:
     return Floor(
         trading.broker.limits,
@@ -280,7 +295,7 @@ def floor_of(
         patience_of(runtime.settings, runtime.random),
         links.answered,
         links.claimed,
-        freezes.refusal,
+        refusal,
     )
 
 

@@ -15,6 +15,7 @@ from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
 from paceline.adapters.postgres.drifts import PostgresDrifts
 from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
+from paceline.adapters.postgres.kill_switches import PostgresKillSwitches
 from paceline.adapters.postgres.leader_orders import PostgresLeaderOrders
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, SUBSCRIPTIONS, Listener
@@ -42,6 +43,7 @@ from paceline.runtime.domain_errors import map_domain_error
 from paceline.runtime.follow import Follower
 from paceline.runtime.grpc_client import channel_pool
 from paceline.runtime.grpc_server import grpc_server
+from paceline.runtime.kill_watch import KillWatch
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
 from paceline.runtime.market_hours import MarketHours
@@ -111,7 +113,9 @@ async def compose(runtime: Runtime[Settings]) -> None:
         RedisPresence(redis), directory.followed, clock, runtime.metrics, settings.leader_silence_ms
     )
     calendar = calendar_of(runtime, redis)
-    views = views_of(runtime, database, redis, directory, silence, calendar)
+    kills = KillWatch(PostgresKillSwitches(database), SERVICE, settings.replica_id, clock)
+    await kills.look()
+    views = views_of(runtime, database, redis, directory, silence, calendar, kills)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
     runtime.on_stop("dispatch", dispatcher.stop)
     replicator = Replicator(
@@ -145,6 +149,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     listen(runtime, directory)
     runtime.spawn("instruments", views.forget_daily())
     runtime.spawn("silence", silence.run())
+    runtime.spawn("kill switches", kills.run())
     runtime.spawn("settling", replicator.keep_settling())
     runtime.spawn("beginnings", beginnings.run())
     runtime.spawn("events", follower.run())
@@ -180,6 +185,7 @@ def views_of(
     directory: Directory,
     silence: Silence,
     calendar: Calendar,
+    kills: KillWatch,
 ) -> Views:
     return Views(
         directory,
@@ -194,6 +200,7 @@ def views_of(
         runtime.clock,
         runtime.settings.equity_age_max_ms,
         silence,
+        lambda each: kills.entry(each.leader, each.follower),
     )
 
 

@@ -1,6 +1,6 @@
 """What a plan is made on, gathered from memory and stores."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -65,6 +65,7 @@ class Views:
         clock: Clock,
         equity_age_max_ms: int,
         silence: Silence,
+        killed: Callable[[Subscription], bool] = lambda _subscription: False,
     ) -> None:
         self._directory = directory
         self._plans = plans
@@ -79,6 +80,7 @@ class Views:
         self._clock = clock
         self._equity_age_max_ms = equity_age_max_ms
         self._silence = silence
+        self._killed = killed
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], dict[SubscriptionId, SizingInputs]] = {}
 
@@ -179,6 +181,7 @@ class Views:
                 session_usable=self._directory.session_usable(each.follower),
                 market_open=self._is_open(keys[each.subscription_id], body),
                 account_frozen=self._directory.frozen(each.follower),
+                killed=self._killed(each),
                 close_only=self._silence.close_only(each, body.broker_time_ns),
             )
             for each in subscriptions

@@ -14,6 +14,7 @@ from paceline.adapters.postgres.alerts import PostgresOutbox
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
+from paceline.adapters.postgres.kill_switches import PostgresKillSwitches
 from paceline.adapters.postgres.leases import PostgresLeases
 from paceline.adapters.postgres.liquidation_requests import PostgresLiquidationRequests
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
@@ -84,6 +85,7 @@ class Parts:
     def __init__(self, runtime: Runtime[Settings], stores: Stores) -> None:
         settings, clock, database = runtime.settings, runtime.clock, stores.database
         self.liquidations = PostgresLiquidations(database)
+        self.kills = PostgresKillSwitches(database)
         self.board = Board(Ages(settings.price_age_max_ms, settings.funds_age_max_ms), self._demand)
         self.feeds = Routes(_leases(database, "feed", settings), clock)
         self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
@@ -279,7 +281,9 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
     server = grpc_server(runtime, map_error=map_domain_error)
     server.add(
         risk_pb2_grpc.add_RiskServiceServicer_to_server,
-        RiskServicer(parts.board, parts.books, watches, parts.partitions, parts.liquidations),
+        RiskServicer(
+            parts.board, parts.books, watches, parts.partitions, parts.liquidations, parts.kills
+        ),
         risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
     )
     return server

@@ -11,10 +11,12 @@ from paceline.api.v1 import risk_pb2
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId
 from paceline.domain.partitioning import partition_of
+from paceline.ports.kill_switches import KillSwitches
 from paceline.ports.liquidations import Liquidations
 from paceline.runtime.partitions import Partitions
 from services.risk.board import Board, Seat
 from services.risk.books import Books
+from services.risk.servicer_kills import KillMethods
 from services.risk.servicer_liquidations import LiquidationReads
 from services.risk.watch import Wanted, Watches
 from services.risk.wire import equity_message, portfolio_message
@@ -33,7 +35,7 @@ def filter_of(wire: risk_pb2.PortfolioFilter) -> Wanted:
     )
 
 
-class RiskServicer(LiquidationReads):
+class RiskServicer(LiquidationReads, KillMethods):
     def __init__(
         self,
         board: Board,
@@ -41,8 +43,10 @@ class RiskServicer(LiquidationReads):
         watches: Watches,
         partitions: Partitions,
         liquidations: Liquidations,
+        kills: KillSwitches,
     ) -> None:
-        super().__init__(liquidations)
+        LiquidationReads.__init__(self, liquidations)
+        KillMethods.__init__(self, kills)
         self._board = board
         self._books = books
         self._watches = watches

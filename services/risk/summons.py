@@ -8,7 +8,7 @@ import grpc
 import structlog
 
 from paceline.adapters.wire.decimals import text_of
-from paceline.adapters.wire.liquidations import LIQUIDATION_CAUSE
+from paceline.adapters.wire.liquidations import LIQUIDATION_CAUSE, LIQUIDATION_LEVEL
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.errors import PacelineError, Unavailable
 from paceline.domain.ids import LiquidationId, Partition
@@ -131,6 +131,7 @@ def request_to_wire(request: Request) -> executor_pb2.LiquidateRequest:
         cause=LIQUIDATION_CAUSE.wire[request.cause],
         cause_id=request.cause_id,
         reason=request.reason,
+        level=LIQUIDATION_LEVEL.wire[request.level],
     )
     if request.subscription_id is None:
         wire.whole_account = True

@@ -7,7 +7,7 @@ from paceline.adapters.postgres.database import Database, Row, Transaction, colu
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.alert import Alert, AlertKind
 from paceline.domain.ids import AccountId, LiquidationId, Partition, SubscriptionId
-from paceline.domain.liquidation import LiquidationCause
+from paceline.domain.liquidation import LiquidationCause, LiquidationLevel
 from paceline.ports.liquidation_requests import Request
 
 _INSERT = sql("liquidation_requests_insert")
@@ -48,10 +48,11 @@ async def want(transaction: Transaction, requests: Sequence[Request]) -> None:
     new = await transaction.fetch(_INSERT, *columns(rows, 7))
     whole = [row["liquidation_id"] for row in new if row["subscription_id"] is None]
     followers = await transaction.fetch(_CASCADE, whole) if whole else ()
-    await lay_out(transaction, [_begun(row) for row in [*new, *followers]])
+    await lay_out(transaction, [begun(row) for row in [*new, *followers]])
 
 
-def _begun(row: Row) -> Alert:
+def begun(row: Row) -> Alert:
+    """Of one that was just written."""
     name, account_id = row["liquidation_id"], AccountId(row["account_id"])
     facts = {"liquidation": name, "reason": row["reason"]}
     return Alert(f"LIQUIDATION_BEGUN:{name}", account_id, AlertKind.LIQUIDATION_BEGUN, facts)
@@ -67,4 +68,5 @@ def _request(row: Row) -> Request:
         row["reason"],
         row["evidence"],
         None if subscription is None else SubscriptionId(subscription),
+        LiquidationLevel(row["level"]),
     )

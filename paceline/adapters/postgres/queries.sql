@@ -1527,6 +1527,69 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: kill_switch_lock
+-- One change at a time.
+LOCK TABLE kill_switches IN SHARE ROW EXCLUSIVE MODE
+
+-- name: kill_switch_get
+-- One switch; acknowledged is what every executor that lives has read.
+SELECT k.*, NOT EXISTS (
+    SELECT FROM replicas r WHERE r.service = 'executor' AND r.seen_at > now() - interval '10 seconds'
+    AND NOT EXISTS (SELECT FROM kill_switch_reads d
+        WHERE d.service = r.service AND d.replica = r.owner AND d.version >= k.version)
+) AS acknowledged
+FROM kill_switches k WHERE scope = $1 AND scope_id = $2
+
+-- name: kill_switch_page
+-- Switches by name; the released ones only where asked for.
+SELECT k.*, k.scope || ':' || k.scope_id AS name, NOT EXISTS (
+    SELECT FROM replicas r WHERE r.service = 'executor' AND r.seen_at > now() - interval '10 seconds'
+    AND NOT EXISTS (SELECT FROM kill_switch_reads d
+        WHERE d.service = r.service AND d.replica = r.owner AND d.version >= k.version)
+) AS acknowledged
+FROM kill_switches k WHERE k.scope || ':' || k.scope_id > $1 AND ($2 OR k.level IS NOT NULL)
+ORDER BY name LIMIT $3
+
+-- name: kill_switch_write
+-- A switch as it is from now on; none is released.
+INSERT INTO kill_switches AS k (scope, scope_id, level, reason, actor, version)
+VALUES ($1, $2, $3, $4, $5, nextval('kill_switch_changes'))
+ON CONFLICT (scope, scope_id) DO UPDATE SET level = excluded.level, reason = excluded.reason,
+    actor = excluded.actor, version = excluded.version, changed_at = now()
+RETURNING version
+
+-- name: kill_switch_account
+-- Whether there is such an account.
+SELECT account_id FROM accounts WHERE account_id = $1
+
+-- name: kill_switch_requests
+-- The copies that a switch concerns, to be cancelled or flattened.
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence, level)
+SELECT 'kill:' || $3::bigint || '/' || s.subscription_id, s.follower, a.partition, s.subscription_id,
+    'KILL_SWITCH', 'version ' || $3::bigint, 'kill switch: ' || $5::text, '{}', $4
+FROM subscriptions s JOIN accounts a ON a.account_id = s.follower
+WHERE s.state IN ('APPROVED', 'PAUSED')
+  AND ($1 = 'EVERYTHING' OR ($1 = 'LEADER' AND s.leader = $2) OR ($1 = 'FOLLOWER' AND s.follower = $2))
+ORDER BY s.subscription_id
+ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
+
+-- name: kill_switch_read
+-- All that is engaged, with the subscriptions of leaders.
+SELECT k.scope, k.scope_id, CASE WHEN k.scope = 'LEADER'
+    THEN ARRAY(SELECT s.subscription_id FROM subscriptions s WHERE s.leader = k.scope_id) ELSE '{}' END AS subscriptions
+FROM kill_switches k WHERE k.level IS NOT NULL
+
+-- name: kill_switch_version
+-- The newest of all.
+SELECT coalesce(max(version), 0) FROM kill_switches
+
+-- name: kill_switch_acknowledge
+-- A replica acts by all switches up to a version.
+INSERT INTO kill_switch_reads (service, replica, version) VALUES ($1, $2, $3)
+ON CONFLICT (service, replica) DO UPDATE SET version = excluded.version, read_at = now()
+
 -- name: liquidation_requests_insert
 -- Liquidations that are wanted; one that is wanted already is not wanted twice.
 INSERT INTO liquidation_requests
@@ -1560,7 +1623,8 @@ RETURNING liquidation_id, account_id, subscription_id, reason
 
 -- name: liquidation_requests_open
 -- Those that no executor has acknowledged, in some partitions.
-SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence FROM liquidation_requests
+SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence, level
+FROM liquidation_requests
 WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
 ORDER BY requested_at, liquidation_id LIMIT $2
 

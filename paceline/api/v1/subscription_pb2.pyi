@@ -427,6 +427,8 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """The copy had ended when the leader's order went on."""
     SKIP_REASON_LEADER_ORDER_ENDED: _SkipReason.ValueType  # 34
     """The leader's order ended before its copy was filled."""
+    SKIP_REASON_KILL_SWITCH: _SkipReason.ValueType  # 35
+    """A kill switch stops entries."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why a subscription does not act on an event."""
@@ -501,6 +503,8 @@ SKIP_REASON_COPY_ENDED: SkipReason.ValueType  # 33
 """The copy had ended when the leader's order went on."""
 SKIP_REASON_LEADER_ORDER_ENDED: SkipReason.ValueType  # 34
 """The leader's order ended before its copy was filled."""
+SKIP_REASON_KILL_SWITCH: SkipReason.ValueType  # 35
+"""A kill switch stops entries."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final

@@ -55,6 +55,7 @@ class SkipReason(StrEnum):
     LIQUIDATING = "LIQUIDATING"
     COPY_ENDED = "COPY_ENDED"
     LEADER_ORDER_ENDED = "LEADER_ORDER_ENDED"
+    KILL_SWITCH = "KILL_SWITCH"
 
 
 @dataclass(frozen=True, slots=True)

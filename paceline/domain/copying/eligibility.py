@@ -61,6 +61,8 @@ def _unready(copier: Copier) -> SkipReason | None:  # noqa: PLR0911  # one line 
         return SkipReason.NOT_APPROVED
     if not subscription.auto_copy:
         return SkipReason.AUTO_COPY_OFF
+    if copier.killed:
+        return SkipReason.KILL_SWITCH
     if copier.liquidating:
         return SkipReason.LIQUIDATING
     if copier.account_frozen:

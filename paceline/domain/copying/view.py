@@ -187,6 +187,8 @@ class Copier:
     session_usable: bool = True
     market_open: bool = True
     account_frozen: bool = False
+    killed: bool = False
+    """A kill switch stops its entries."""
     close_only: bool = False
     liquidating: bool = False
 

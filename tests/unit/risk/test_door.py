@@ -11,6 +11,7 @@ from paceline.api.v1 import common_pb2, feed_pb2, risk_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
+from paceline.ports.kill_switches import KillSwitches
 from paceline.ports.liquidations import Liquidations
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.metrics import Metrics
@@ -55,6 +56,7 @@ class Stage:
             self.watches,
             cast(Partitions, self.doors),
             cast(Liquidations, self.doors),
+            cast(KillSwitches, self.doors),
         )
 
     def fund(self, *names: str, at_ns: int = NOW) -> None:

@@ -22,14 +22,15 @@ CREATE TABLE liquidation_requests (
     cause_id        text NOT NULL,
     reason          text NOT NULL,
     evidence        jsonb NOT NULL,
+    level           text NOT NULL DEFAULT 'FLATTEN' CHECK (level IN ('CANCEL_WORKING', 'FLATTEN')),
     requested_at    timestamptz NOT NULL DEFAULT now(),
     acknowledged_at timestamptz,
     ended_at        timestamptz
 );
 COMMENT ON TABLE liquidation_requests IS 'What risk decided and the executor carries out; asked for until it is acknowledged.';
 COMMENT ON COLUMN liquidation_requests.subscription_id IS 'Whose copies are flattened; none is the whole account.';
-CREATE UNIQUE INDEX liquidation_requests_running ON liquidation_requests (account_id, coalesce(subscription_id, ''))
-    WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX liquidation_requests_running ON liquidation_requests
+    (account_id, coalesce(subscription_id, ''), level) WHERE ended_at IS NULL;
 CREATE INDEX liquidation_requests_open ON liquidation_requests (partition) WHERE acknowledged_at IS NULL;
 
 CREATE TABLE alert_targets (
