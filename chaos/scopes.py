@@ -57,4 +57,20 @@ COPY = Scope(
     load=CopyLoad,
     load_a_minute=500,
 )
-SCOPES = {scope.name: scope for scope in (FEED, COPY)}
+EXECUTOR = Scope(
+    name="executor",
+    services={"feed": 1, "replicator": 1, "executor": 3, "risk": 1, "gateway": 1},
+    environment=QUICK,
+    faults=(
+        kill("executor", often=50),
+        stop_longer_than("executor", _LEASE_MS / 1000, lane="stopped"),
+        *broker.ORDERS,
+        broker.EXPIRE,
+        broker.REFUSE,
+        stores.POSTGRES,
+        stores.REDIS_FLUSH,
+    ),
+    load=CopyLoad,
+    load_a_minute=500,
+)
+SCOPES = {scope.name: scope for scope in (FEED, COPY, EXECUTOR)}

@@ -26,7 +26,7 @@ def _counted(verdict: Verdict, evidence: Evidence) -> Iterator[Break]:
     booked = Counter(order.tag for order in evidence.booked)
     planned = {copy.tag for copy in evidence.copies}
     surplus = verdict.planned - verdict.followers * verdict.events
-    unbooked = (copy.tag for copy in evidence.copies if copy.tag not in booked and not copy.withdrawn)
+    unbooked = (copy.tag for copy in evidence.copies if copy.tag not in booked and not copy.unsent)
     twice = (tag for tag, count in booked.items() if count > (tag in planned))
     laws = (
         (Ill.DUPLICATED, "one tag names one order at the broker", verdict.duplicates, next(twice, None)),

@@ -73,6 +73,11 @@ async def _expire(stage: Stage, random: Random, _lasts: float) -> End:
     return nothing_to_end
 
 
+def order_rule(kind: str, probability: float, ms: int = 0) -> Fault:
+    """What goes wrong with new orders of anyone, and how often."""
+    return rule(kind, (6.0, 15.0), share=1.0, probability=probability, calls=["place"], ms=ms)
+
+
 _AT_ONCE = (0.0, 0.0)
 
 FREEZE = rule("ws_freeze", (4.0, 14.0))
@@ -90,3 +95,13 @@ CUT = Fault("ws_cut", "ws_cut", _AT_ONCE, _cut, CERTAIN)
 EXPIRE = Fault("tokens_expired", "tokens_expired", _AT_ONCE, _expire, CERTAIN)
 REFUSE = Fault("refuse", "door", (0.5, 3.0), _refuse, CERTAIN)
 CLOSED = Fault("listener_closed", "door", (0.5, 3.0), _close_listener, CERTAIN)
+ORDERS = (
+    order_rule("drop_after_accept", 0.05),
+    order_rule("code_201", 0.05),
+    order_rule("rate_429", 0.05),
+    order_rule("server_5xx", 0.05),
+    order_rule("drop_before_accept", 0.05),
+    order_rule("late_landing", 0.03, ms=1_000),
+    order_rule("fill_before_answer", 0.1),
+    order_rule("delay_after", 0.1, ms=400),
+)

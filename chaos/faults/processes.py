@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from random import Random
 
 from chaos.faults.fault import CERTAIN, End, Fault
@@ -34,23 +35,32 @@ def kill(*services: str, often: int = CERTAIN) -> Fault:
     return Fault("kill", LANE, _AWAY_S, begin, often)
 
 
-def stop_longer_than(service: str, lease_s: float) -> Fault:
-    """SIGSTOP until another owns its partitions, then SIGCONT: for a moment two believe they do."""
+def stop_longer_than(service: str, lease_s: float, lane: str = LANE) -> Fault:
+    """SIGSTOP until another owns its partitions, then SIGCONT: for a moment two believe they do.
+
+    In a lane of its own it may strike while another replica is dead, and be killed while it is stopped.
+    """
 
     async def begin(stage: Stage, random: Random, lasts: float) -> End:
         process = _victim(stage, random, service)
+        stopped = process.pid
         stage.note("two_owners", process=process.name, stopped_s=lasts)
-        os.kill(process.pid, signal.SIGSTOP)
-        stage.tally["two_owners"] += 1
+        with suppress(ProcessLookupError):
+            os.kill(stopped, signal.SIGSTOP)
+            stage.tally["two_owners"] += 1
 
         async def end() -> None:
-            os.kill(process.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(stopped, signal.SIGCONT)
 
         return end
 
-    return Fault("two_owners", LANE, (lease_s * 1.5, lease_s * 2.5), begin, CERTAIN)
+    return Fault("two_owners", lane, (lease_s * 1.5, lease_s * 2.5), begin, CERTAIN)
 
 
 def _victim(stage: Stage, random: Random, service: str) -> Process:
-    """Replicas by their names, which stay; never by how they fare."""
-    return random.choice(sorted(stage.replicas(service), key=lambda each: each.name))
+    """Replicas by their names, which stay; the next one where the drawn one is away."""
+    replicas = sorted(stage.replicas(service), key=lambda each: each.name)
+    drawn = random.randrange(len(replicas))
+    turns = (*replicas[drawn:], *replicas[:drawn])
+    return next((each for each in turns if each.name not in stage.away), replicas[drawn])

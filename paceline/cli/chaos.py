@@ -29,6 +29,7 @@ EXAMPLES = (
 class ScopeName(Enum):
     FEED = "feed"
     COPY = "copy"
+    EXECUTOR = "executor"
 
 
 def chaos(

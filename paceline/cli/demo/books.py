@@ -11,6 +11,7 @@ from paceline.cli.demo.judge import Booked, Copied, Decided, Evidence, Frame
 from paceline.cli.demo.people import People
 
 _PAGE = 1_000
+_DROPPED = (copy_order_pb2.COPY_STATUS_SKIPPED, copy_order_pb2.COPY_STATUS_FAILED)
 _SIDES = {common_pb2.SIDE_BUY: 1, common_pb2.SIDE_SELL: -1}
 
 
@@ -78,13 +79,15 @@ def _decided(wire: copy_order_pb2.Decision) -> Decided:
 
 
 def _copied(wire: copy_order_pb2.CopyOrder) -> Copied:
+    unsent = not wire.broker_order_id
     return Copied(
         tag=wire.tag,
         event=wire.cause.event,
         client=wire.account_id.partition(":")[2],
         side=_SIDES[wire.spec.side],
         quantity=int(wire.spec.quantity.value),
-        withdrawn=wire.status == copy_order_pb2.COPY_STATUS_CANCELLED and not wire.broker_order_id,
+        withdrawn=unsent and wire.status == copy_order_pb2.COPY_STATUS_CANCELLED,
+        given_up=unsent and wire.status in _DROPPED,
     )
 
 

@@ -30,6 +30,12 @@ class Copied:
     quantity: int
     withdrawn: bool = False
     """Taken back before it was sent, as the platform says."""
+    given_up: bool = False
+    """Too old, or never to be brought to the broker, as the platform says."""
+
+    @property
+    def unsent(self) -> bool:
+        return self.withdrawn or self.given_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,8 @@ class Verdict:
     """Orders of another side, quantity or account than planned."""
     withdrawn: int
     """Decisions without an order at the broker: what they undo was not filled yet, or they were undone."""
+    given_up: int
+    """Decisions whose orders were dropped before they were sent; not on a good day."""
     positions_off: int
     windows_breached: int
     first_order_ms: Quantiles
@@ -123,7 +131,7 @@ def judge(evidence: Evidence) -> Verdict:
         by_tag[order.tag].append(order)
     planned = {copy.tag: copy for copy in evidence.copies}
     surplus = sum(len(orders) - (tag in planned) for tag, orders in by_tag.items())
-    absent = sum(tag not in by_tag and not copy.withdrawn for tag, copy in planned.items())
+    absent = sum(tag not in by_tag and not copy.unsent for tag, copy in planned.items())
     undecided = evidence.followers * evidence.events - len(evidence.decisions)
     altered = sum(_differ(copy, order) for tag, copy in planned.items() for order in by_tag.get(tag, ()))
     outcomes = Counter(_outcome(decision, planned, by_tag) for decision in evidence.decisions)
@@ -139,6 +147,7 @@ def judge(evidence: Evidence) -> Verdict:
         missing=absent + max(0, undecided),
         altered=altered,
         withdrawn=outcomes["withdrawn"],
+        given_up=outcomes["given up"],
         positions_off=evidence.open_positions,
         windows_breached=evidence.breaches,
         first_order_ms=quantiles(first),
@@ -185,11 +194,9 @@ def _outcome(decision: Decided, planned: Mapping[str, Copied], by_tag: Mapping[s
     """Accepted is what has every one of its orders in the book, none of them rejected."""
     if decision.skipped:
         return "skipped"
-    wanted = [
-        tag for tag in decision.tags if tag in by_tag or tag not in planned or not planned[tag].withdrawn
-    ]
+    wanted = [tag for tag in decision.tags if tag in by_tag or tag not in planned or not planned[tag].unsent]
     if not wanted:
-        return "withdrawn"
+        return "given up" if any(planned[tag].given_up for tag in decision.tags) else "withdrawn"
     orders = [order for tag in wanted for order in by_tag.get(tag, ())]
     if len({order.tag for order in orders}) < len(wanted):
         return "missing"

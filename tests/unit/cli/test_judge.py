@@ -112,6 +112,13 @@ def test_an_order_that_was_taken_back_before_it_was_sent_is_not_missing() -> Non
     assert judge(replace(SOUND, copies=[copied(1), taken_back])).accepted == 2
 
 
+def test_an_order_that_was_given_up_unsent_is_told_apart_and_is_no_good_day() -> None:
+    dropped = replace(copied(2), given_up=True)
+    verdict = judge(replace(SOUND, copies=[copied(1), dropped], booked=[booked(1)]))
+    assert (verdict.accepted, verdict.given_up, verdict.missing) == (1, 1, 0)
+    assert not verdict.sound
+
+
 def test_latencies_are_of_events_whose_frame_is_known() -> None:
     verdict = judge(replace(SOUND, frames=[Frame("77", "77-6", 0)]))
     assert verdict.first_order_ms == verdict.last_order_ms == Quantiles(0.0, 0.0)
