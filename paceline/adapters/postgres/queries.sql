@@ -741,12 +741,18 @@ FROM fills WHERE copy_order_id = ANY($1::text[])
 ORDER BY copy_order_id, broker_time_ns, trade_id
 
 -- name: copy_order_sent
--- When requests of accounts were sent since a moment, ascending: orders placed, and changes to them.
+-- When requests of accounts were sent since a moment, ascending: orders placed, changes to them, and what
+-- liquidations asked of the broker themselves.
 SELECT account_id, sent_ns FROM copy_orders
 WHERE account_id = ANY($1::text[]) AND planned_ns >= $2 - 86400000000000 AND sent_ns >= $2
 UNION ALL
 SELECT account_id, sent_ns FROM copy_commands
 WHERE account_id = ANY($1::text[]) AND sent_ns > 0 AND sent_ns >= $2
+UNION ALL
+SELECT l.account_id, (extract(epoch FROM s.at) * 1000000000)::bigint AS sent_ns
+FROM liquidations l JOIN liquidation_steps s USING (liquidation_id)
+WHERE l.account_id = ANY($1::text[]) AND s.at >= to_timestamp($2 / 1000000000.0)
+  AND (s.identity LIKE 'reprice:%' OR (s.identity LIKE 'cancel:%' AND l.subscription_id IS NULL))
 ORDER BY account_id, sent_ns
 
 -- name: account_insert

@@ -48,6 +48,8 @@ async def test_longs_shorts_and_open_orders_are_gone_and_everything_was_traded_o
         assert (acts.count("liquidation.cancel"), acts.count("liquidation.place")) == (2, 2)
         assert await stage.liquidate() == steps, "asked again, it is told again"
         await _is_read(stage, steps)
+        sent = await stage.world.rows.sent_since([stage.follower], 0)
+        assert len(sent[stage.follower]) == 5, "an entry, two cancellations, two sales"
         assert len(stage.ours()) == 2
         with pytest.raises(grpc.aio.AioRpcError, match="exists already"):
             await stage.liquidate(subscription_id=stage.name)
