@@ -21,6 +21,7 @@ from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, Listener
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.position_facts import PostgresPositionFacts
+from paceline.adapters.postgres.risk_limits import PostgresRiskLimits
 from paceline.adapters.postgres.risk_states import PostgresRiskStates
 from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.redis.buckets import RedisBuckets
@@ -86,6 +87,7 @@ class Parts:
         settings, clock, database = runtime.settings, runtime.clock, stores.database
         self.liquidations = PostgresLiquidations(database)
         self.kills = PostgresKillSwitches(database)
+        self.database = database
         self.board = Board(Ages(settings.price_age_max_ms, settings.funds_age_max_ms), self._demand)
         self.feeds = Routes(_leases(database, "feed", settings), clock)
         self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
@@ -282,7 +284,13 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
     server.add(
         risk_pb2_grpc.add_RiskServiceServicer_to_server,
         RiskServicer(
-            parts.board, parts.books, watches, parts.partitions, parts.liquidations, parts.kills
+            parts.board,
+            parts.books,
+            watches,
+            parts.partitions,
+            parts.liquidations,
+            parts.kills,
+            PostgresRiskLimits(parts.database),
         ),
         risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
     )

@@ -13,10 +13,12 @@ from paceline.domain.ids import AccountId
 from paceline.domain.partitioning import partition_of
 from paceline.ports.kill_switches import KillSwitches
 from paceline.ports.liquidations import Liquidations
+from paceline.ports.risk_limits import RiskLimitsStore
 from paceline.runtime.partitions import Partitions
 from services.risk.board import Board, Seat
 from services.risk.books import Books
 from services.risk.servicer_kills import KillMethods
+from services.risk.servicer_limits import LimitMethods
 from services.risk.servicer_liquidations import LiquidationReads
 from services.risk.watch import Wanted, Watches
 from services.risk.wire import equity_message, portfolio_message
@@ -35,7 +37,7 @@ def filter_of(wire: risk_pb2.PortfolioFilter) -> Wanted:
     )
 
 
-class RiskServicer(LiquidationReads, KillMethods):
+class RiskServicer(LiquidationReads, KillMethods, LimitMethods):
     def __init__(
         self,
         board: Board,
@@ -44,9 +46,11 @@ class RiskServicer(LiquidationReads, KillMethods):
         partitions: Partitions,
         liquidations: Liquidations,
         kills: KillSwitches,
+        limits: RiskLimitsStore,
     ) -> None:
         LiquidationReads.__init__(self, liquidations)
         KillMethods.__init__(self, kills)
+        LimitMethods.__init__(self, limits)
         self._board = board
         self._books = books
         self._watches = watches

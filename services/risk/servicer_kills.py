@@ -10,10 +10,8 @@ from paceline.api.v1 import risk_pb2, risk_pb2_grpc
 from paceline.domain.errors import Invalid
 from paceline.domain.kill_switch import KillScope, KillSwitch, Target
 from paceline.ports.kill_switches import Asked, KillSwitches
-from paceline.runtime.sound import TEXT_MAX, require_sound, sound_name
-
-ACTOR_KEY = "x-paceline-actor"
-ANONYMOUS = "anonymous"
+from paceline.runtime.sound import require_sound, sound_name
+from services.risk.actor import actor_of
 
 
 class KillMethods(risk_pb2_grpc.RiskServiceServicer):
@@ -48,7 +46,7 @@ class KillMethods(risk_pb2_grpc.RiskServiceServicer):
         require_sound(request)
         target = within("scope", _target_of, request.scope)
         level = LIQUIDATION_LEVEL.read(request.level, "level")
-        asked = Asked(_actor(context), required(request.reason, "reason"), request.request_id)
+        asked = Asked(actor_of(context), required(request.reason, "reason"), request.request_id)
         return risk_pb2.EngageKillSwitchResponse(
             kill_switch=_to_wire(await self._kills.engage(target, level, asked))
         )
@@ -60,7 +58,7 @@ class KillMethods(risk_pb2_grpc.RiskServiceServicer):
         target = within("scope", _target_of, request.scope)
         if request.version < 0:
             raise Invalid("version", "must not be negative")
-        asked = Asked(_actor(context), required(request.reason, "reason"), request.request_id)
+        asked = Asked(actor_of(context), required(request.reason, "reason"), request.request_id)
         return risk_pb2.ReleaseKillSwitchResponse(
             kill_switch=_to_wire(await self._kills.release(target, request.version, asked))
         )
@@ -97,10 +95,3 @@ def _to_wire(switch: KillSwitch) -> risk_pb2.KillSwitch:
     if switch.changed is not None:
         wire.change_time.CopyFrom(timestamp_of(switch.changed))
     return wire
-
-
-def _actor(context: Any) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == ACTOR_KEY and isinstance(value, str) and value.strip():
-            return value.strip()[:TEXT_MAX]
-    return ANONYMOUS

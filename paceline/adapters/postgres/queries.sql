@@ -1533,6 +1533,21 @@ INSERT INTO position_checkpoints AS p (partition, event_offset, body) VALUES ($1
 ON CONFLICT (partition) DO UPDATE SET event_offset = excluded.event_offset, body = excluded.body, taken_at = now()
 WHERE p.event_offset < excluded.event_offset
 
+-- name: risk_limits_get
+-- The lines of an account, the usual ones where nobody set any.
+SELECT coalesce(l.warning_percent, 50) AS warning_percent, coalesce(l.rearm_percent, 55) AS rearm_percent,
+    coalesce(l.liquidation_percent, 10) AS liquidation_percent, coalesce(l.version, 0) AS version
+FROM accounts a LEFT JOIN risk_limits l USING (account_id) WHERE a.account_id = $1
+
+-- name: risk_limits_write
+-- The lines of an account from now on.
+INSERT INTO risk_limits AS l (account_id, warning_percent, rearm_percent, liquidation_percent)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (account_id) DO UPDATE SET warning_percent = excluded.warning_percent,
+    rearm_percent = excluded.rearm_percent, liquidation_percent = excluded.liquidation_percent,
+    version = l.version + 1, updated_at = now()
+RETURNING version
+
 -- name: kill_switch_lock
 -- One change at a time.
 LOCK TABLE kill_switches IN SHARE ROW EXCLUSIVE MODE

@@ -13,6 +13,7 @@ from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
 from paceline.ports.kill_switches import KillSwitches
 from paceline.ports.liquidations import Liquidations
+from paceline.ports.risk_limits import RiskLimitsStore
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -57,6 +58,7 @@ class Stage:
             cast(Partitions, self.doors),
             cast(Liquidations, self.doors),
             cast(KillSwitches, self.doors),
+            cast(RiskLimitsStore, self.doors),
         )
 
     def fund(self, *names: str, at_ns: int = NOW) -> None:
