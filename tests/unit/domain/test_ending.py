@@ -14,10 +14,17 @@ from paceline.domain.copying.ending import Copied, Waits, closing_lines, ending_
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.view import Copier
 from paceline.domain.ids import BrokerOrderId, Partition, SubscriptionId
+from paceline.domain.instrument import Exchange, Segment
 from paceline.domain.ledger import EntryKind, Ledger, fold
 from paceline.domain.order import Side
 from paceline.domain.position import PositionReport
-from paceline.domain.subscription import EndPolicy, Subscription, SubscriptionState
+from paceline.domain.subscription import (
+    EndPolicy,
+    Protection,
+    ProtectionKind,
+    Subscription,
+    SubscriptionState,
+)
 from tests.unit.domain.given import KEY, NOW, SHARE, S, d, event, fill, leader, market, subscription
 
 ENDS = replace(subscription(), state=SubscriptionState.ENDING)
@@ -49,7 +56,29 @@ def test_flat_wants_nothing_any_more_and_sells_all_that_is_held() -> None:
     assert order.spec.limit_price == 99
     after = HELD.with_lines(step.decision.entries)
     assert (after.ideal, after.held) == (d(0), d(0))
+    assert {line.reason for line in step.decision.entries} == {"ENDED", ""}
+    assert (step.decision.side, step.decision.quantity) == (Side.SELL, d(10))
+    assert step.decision.detail == "the subscription ends"
     assert step.waits is Waits.ORDERS
+
+
+def test_a_single_one_is_sold_with_the_protection_of_the_subscription() -> None:
+    one = Ledger(ideal=d(1), entry_planned=d(1), entry_filled=d(1))
+    by_ticks = replace(FLATTEN, protection=Protection(ProtectionKind.TICKS, 4))
+    step = wind_down(by_ticks, copied(one), NOW)
+    assert step.decision is not None
+    spec = step.decision.orders[0].spec
+    assert (spec.side, spec.quantity, spec.limit_price) == (Side.SELL, d(1), d("99.80"))
+
+
+def test_a_step_names_where_it_is_traded() -> None:
+    option = replace(SHARE, exchange=Exchange.BSE, segment=Segment.EQUITY_DERIVATIVES)
+    for known, exchange, segment in (
+        (option, option.exchange, option.segment),
+        (None, Exchange.NSE, Segment.CAPITAL_MARKET),
+    ):
+        body = ending_event(FLATTEN, replace(copied(), instrument=known), Partition(1), NOW).fact.body
+        assert (body.exchange, body.segment) == (exchange, segment)
 
 
 def test_shorts_are_bought_back() -> None:
@@ -57,6 +86,7 @@ def test_shorts_are_bought_back() -> None:
     step = wind_down(FLATTEN, copied(short), NOW)
     assert step.decision is not None
     assert step.decision.orders[0].spec.side is Side.BUY
+    assert (step.decision.side, step.decision.quantity) == (Side.BUY, d(4))
 
 
 def test_what_is_being_sold_is_not_sold_again() -> None:
@@ -165,6 +195,7 @@ def test_what_is_handed_over_is_copied_by_the_other_subscription() -> None:
     mine = [each for each in lines if each.subscription_id != taker]
     theirs = fold(each for each in lines if each.subscription_id == taker)
     assert HELD.with_lines(mine).idle
+    assert {each.reason for each in lines} == {"HANDED_OVER"}
     assert (theirs.position, theirs.ideal, theirs.surplus(d(1))) == (d(10), d(10), d(0))
 
 
