@@ -141,6 +141,12 @@ class Stage:
         async with self.world.database.transaction() as transaction:
             await append_lines(transaction, lines)
 
+    async def banded(self, lower: float, upper: float) -> None:
+        """What may be traded today, as the morning's master tells it."""
+        share = replace(SHARE, lower_band=d(str(lower)), upper_band=d(str(upper)))
+        listing = Listing(share, "101000000003045")
+        await PostgresInstruments(self.world.database).save(Broker.FYERS, [listing], datetime.now(UTC).date())
+
     async def tell_fills(self) -> None:
         """What the account's own session tells of orders of ours; once by trade."""
         account = self.world.sim.face.clients[self.client].account

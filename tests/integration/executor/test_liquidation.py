@@ -19,7 +19,7 @@ from services.executor import liquidate
 from services.risk.servicer_liquidations import LiquidationReads
 from simulator.faults import FaultKind
 from tests.integration.executor.flattening import Stage, a_stage
-from tests.integration.executor.world import until
+from tests.integration.executor.world import SHARE, until
 from tests.unit.domain.given import d
 
 
@@ -243,6 +243,27 @@ async def test_short_of_flattening_entries_are_cancelled_and_positions_and_stops
         await stage.world.until_all(more, CopyStatus.FAILED)
         await stage.liquidate("liq-2")
         assert (stage.net(), stage.open()) == ({}, [])
+
+
+async def test_what_only_others_can_help_waits_by_name_and_goes_on(postgres_url: str, redis_url: str) -> None:
+    """First nobody is logged in, then the share is locked at its lower band."""
+    async with a_stage(postgres_url, redis_url) as stage:
+        (quote,) = (await stage.control.get("/quotes", symbols=SHARE.instrument_id))["quotes"]
+        await stage.banded(quote["lower_band"], quote["upper_band"])
+        async with stage.world.executor():
+            await stage.world.until_owned()
+            await stage.trade(30)
+            await stage.control.post("/tokens/expire")
+            await stage.begin()
+            await stage.until_state(LiquidationState.WAITS_LOGIN)
+            await stage.control.post("/lock", symbol=SHARE.instrument_id, lock="lower")
+            await stage.world.log_in(stage.follower)
+            await stage.until_state(LiquidationState.WAITS_CIRCUIT)
+            assert (stage.net(), stage.sold()) == ({"NSE:SBIN-EQ": 30}, {})
+            await stage.control.post("/lock", symbol=SHARE.instrument_id, lock="none")
+            await stage.control.post("/prices", prices={SHARE.instrument_id: quote["ltp"]})
+            await stage.until_state(LiquidationState.DONE)
+            assert (stage.net(), stage.sold()) == ({}, {"NSE:SBIN-EQ": -30})
 
 
 async def test_what_rests_behind_the_market_follows_it(postgres_url: str, redis_url: str) -> None:
