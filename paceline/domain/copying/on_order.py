@@ -256,13 +256,20 @@ class OrderPlanner:
     def _short(
         self, draft: Draft, instrument: Instrument, report: OrderReport, rows: list[OpenRow]
     ) -> Decimal:
-        """What his fills want of this order and is not there; unsigned, at most what its rows bring."""
+        """What his fills want of this order and is not there; unsigned, at most what its rows bring.
+
+        Copies of his other orders are for what those may still do: only what is beyond that stands in for it.
+        """
         side = int(report.side)
         frozen = draft.copier.frozen
         owed = ZERO
         if frozen is not None and self._is.remaining:
             owed = share(frozen, self._is.remaining * side, first=not self._is.traded)
-        wanted = lots_toward_zero(EXACT.add(draft.ledger.ideal, owed), instrument.lot)
+        reach = EXACT.add(draft.ledger.ideal, owed)
+        wanted = lots_toward_zero(reach, instrument.lot)
+        beside = {name: order for name, order in self._orders.items() if name != report.order_id}
+        buy, sell = self._pledged(draft, beside)
+        pledged = lots_toward_zero(EXACT.add(reach, buy if side > 0 else sell), instrument.lot) - wanted
         mine = {row.order.tag for row in rows}
         others = sum(
             (
@@ -272,7 +279,8 @@ class OrderPlanner:
             ),
             ZERO,
         )
-        missing = (wanted - (draft.ledger.held - draft.leaving(Intent.EXIT)) - others) * side
+        covered = max((others - pledged) * side, ZERO)
+        missing = (wanted - (draft.ledger.held - draft.leaving(Intent.EXIT))) * side - covered
         coming = sum((abs(row.coming) for row in rows), ZERO)
         return min(max(missing, ZERO), coming)
 
@@ -304,15 +312,19 @@ class OrderPlanner:
         return beyond(coming, reach - toward(way, ledger.held))
 
     def _pledge(self, draft: Draft) -> None:
-        copier, ledger = draft.copier, draft.ledger
+        ledger = draft.ledger
+        buy, sell = self._pledged(draft, self._orders)
+        draft.add(EntryKind.BUY_PLEDGED, Intent.ENTRY, EXACT.subtract(buy, ledger.buy_pledged))
+        draft.add(EntryKind.SELL_PLEDGED, Intent.ENTRY, EXACT.subtract(sell, ledger.sell_pledged))
+
+    def _pledged(self, draft: Draft, orders: Mapping[BrokerOrderId, LeaderOrder]) -> tuple[Decimal, Decimal]:
+        copier = draft.copier
         sizings = dict(copier.frozen_of)
         frozen = draft.sizing or copier.frozen
         if frozen is not None:
             sizings[self._body.order_id] = frozen
         position = self._position_after.seen_by(forward_copies=copier.subscription.forward_copies)
-        buy, sell = pledges(self._orders, position, ledger.ideal, sizings, draft.rows)
-        draft.add(EntryKind.BUY_PLEDGED, Intent.ENTRY, EXACT.subtract(buy, ledger.buy_pledged))
-        draft.add(EntryKind.SELL_PLEDGED, Intent.ENTRY, EXACT.subtract(sell, ledger.sell_pledged))
+        return pledges(orders, position, draft.ledger.ideal, sizings, draft.rows)
 
     def _sell(self, draft: Draft, instrument: Instrument, surplus: Decimal) -> None:
         body = self._body

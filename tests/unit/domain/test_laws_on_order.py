@@ -34,6 +34,8 @@ def mirroring(name: str, ratio: str, leader: AccountId, follower: AccountId) -> 
 class Mirroring(RuleBasedStateMachine):
     """Two leaders; one follower mirrors both, another mirrors one and chases, a third copies his fills."""
 
+    world_of: type[World] = World
+
     @initialize(
         lot=st.sampled_from([1, 5]),
         freeze=st.sampled_from([None, 31]),
@@ -45,7 +47,7 @@ class Mirroring(RuleBasedStateMachine):
         first, second = LEADERS
         self.kind, self.chased = kind, Decimal(ratios[2])
         chasing = replace(mirroring("c", ratios[2], first, OTHER), shortfall=ShortfallPolicy.CHASE)
-        self.world = World(
+        self.world = self.world_of(
             instrument(lot=lot, freeze=freeze),
             [
                 mirroring("a", ratios[0], first, FOLLOWER),

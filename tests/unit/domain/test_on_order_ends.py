@@ -105,6 +105,25 @@ def test_a_chase_counts_what_trades_have_not_told_yet() -> None:
     assert changed(day.says(BrokerStatus.TRADED, filled=d(100))) == [(CommandKind.MODIFY, 50)]
 
 
+def test_a_chase_does_not_count_what_his_other_orders_are_copied_by() -> None:
+    """Twenty-three and seven at a tenth: two lots and one. What the second brings is its own."""
+    day = Day(mirroring("0.1", shortfall=ShortfallPolicy.CHASE))
+    day.places(23, order="o1")
+    first, copied = day.last, day.at_broker()
+    day.places(7, order="o2")
+    second = day.last
+    day.fills(23, "t1", "o1")
+    day.last = first
+    chased = day.says(BrokerStatus.TRADED, filled=d(23))
+    assert chased is not None
+    assert [(each.tag, each.spec and each.spec.quantity) for each in chased.commands] == [(copied.tag, d(2))]
+    day.fills(7, "t2", "o2")
+    day.last = second
+    day.says(BrokerStatus.TRADED, filled=d(7))
+    assert day.books.ledger.ideal == 3
+    assert not [line for line in day.books.lines if line.kind is EntryKind.FORGONE]
+
+
 def test_an_exit_order_is_mirrored_for_the_part_that_the_leader_gives_up() -> None:
     day = Day()
     day.holds(100, 50)
