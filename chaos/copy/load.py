@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from chaos.copy.judge import breaks
+from chaos.person import People
 from chaos.stage import Stage
 from chaos.verdict import Findings
 from paceline.cli.demo.books import Books
@@ -25,7 +26,7 @@ class CopyLoad:
     def __init__(self, followers: int = FOLLOWERS) -> None:
         self._followers = followers
         self._senders: set[str] = set()
-        self._sampling: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     async def prepare(self, stage: Stage) -> None:
         self._stage = stage
@@ -37,7 +38,7 @@ class CopyLoad:
         stage.clients = sorted((people.leader_client, *people.follower_clients))
         self._day = Day(stage.channel, stage.control, people)
         self._books = Books(stage.channel, stage.control, people)
-        self._sampling = asyncio.ensure_future(self._sample())
+        self._beside = [asyncio.create_task(self._sample()), asyncio.create_task(People(stage).run())]
 
     async def trade(self) -> None:
         for step in self._steps:
@@ -55,9 +56,9 @@ class CopyLoad:
         return [f"{each.name} never sent" for each in replicas if each.name not in self._senders]
 
     async def close(self) -> None:
-        if self._sampling is not None:
-            self._sampling.cancel()
-            await asyncio.gather(self._sampling, return_exceptions=True)
+        for each in self._beside:
+            each.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
 
     async def _sample(self) -> None:
         """A replica that is killed forgets what it counted, so it is asked all the time."""
