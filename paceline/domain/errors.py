@@ -162,11 +162,10 @@ class BrokerNeverSent(BrokerError):
     kind = ErrorKind.NEVER_SENT
     retryable = True
 
-
-class BrokerAway(BrokerNeverSent):
-    """The broker could not be reached lately, so nothing was sent: trying again at once would not help."""
-
-    retryable = False
+    def __init__(self, words: str, *, code: str = "", away: bool = False) -> None:
+        super().__init__(words, code=code)
+        self.away = away
+        """It was not even asked, because nobody was there lately: asking again at once would not help."""
 
 
 class BrokerRateLimited(BrokerError):

@@ -8,7 +8,7 @@ import structlog
 
 from paceline.domain.account import Broker
 from paceline.domain.breaker import CLOSED, Breaker, BreakerPolicy
-from paceline.domain.errors import BrokerAway, BrokerError, BrokerNeverSent, BrokerOutcomeUnknown
+from paceline.domain.errors import BrokerError, BrokerNeverSent, BrokerOutcomeUnknown
 from paceline.ports.clock import Clock
 from paceline.runtime.metric_names import BREAKER_OPEN
 from paceline.runtime.metrics import Metrics
@@ -26,10 +26,11 @@ class Breakers:
 
     @contextmanager
     def guarded(self, egress: str, *, entering: bool) -> Iterator[None]:
-        """Around one request; raises `BrokerAway` where it is not to be made."""
+        """Around one request; raises `BrokerNeverSent` where it is not to be made."""
         before = self._breakers.get(egress, CLOSED)
         if not before.lets(self._clock.monotonic_ns(), self._policy, entering=entering):
-            raise BrokerAway("the broker could not be reached so often that entries are not sent")
+            words = "the broker could not be reached so often that entries are not sent"
+            raise BrokerNeverSent(words, away=True)
         self._set(egress, before.leaves(self._clock.monotonic_ns(), entering=entering))
         try:
             yield

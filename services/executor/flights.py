@@ -11,7 +11,6 @@ import structlog
 from paceline.domain.copying.fold import GivenUp, Placed
 from paceline.domain.errors import (
     BrokerAuthFailed,
-    BrokerAway,
     BrokerError,
     BrokerNeverSent,
     BrokerOutcomeUnknown,
@@ -197,7 +196,7 @@ class Flights:
                 if tries.refused_logins < self._patience.attempts_max and await self._relogged(desk):
                     return now_ns
                 return self._held_until(command, told)
-            case BrokerNeverSent() if not isinstance(told, BrokerAway):
+            case BrokerNeverSent() if not told.away:
                 tries.never_sent += 1
                 if tries.never_sent < self._patience.attempts_max:
                     return now_ns + round(self._patience.backoff_s(tries.never_sent) * 1e9)
@@ -234,10 +233,9 @@ class Flights:
         order = command.order
         if isinstance(told, BrokerAuthFailed):
             return Outcome(order, GivenUp("LOGIN_NEEDED"), epoch, attempts, because=told)
-        if isinstance(told, BrokerAway):
-            return Outcome(order, GivenUp("BROKER_AWAY"), epoch, attempts, because=told)
         if isinstance(told, BrokerNeverSent):
-            return Outcome(order, GivenUp("NEVER_SENT"), epoch, attempts, because=told)
+            name = "BROKER_AWAY" if told.away else "NEVER_SENT"
+            return Outcome(order, GivenUp(name), epoch, attempts, because=told)
         return Outcome(order, told, epoch, attempts, sent_ns, self._clock.now_ns())
 
     async def _relogged(self, desk: Desk) -> bool:

@@ -9,7 +9,6 @@ import grpc
 from paceline.domain.errors import (
     AlreadyExists,
     BrokerAuthFailed,
-    BrokerAway,
     BrokerError,
     BrokerLoginNeeded,
     BrokerNeverSent,
@@ -88,7 +87,6 @@ _MEANINGS: dict[type[PacelineError], _Meaning] = {
     Circle: _Meaning(grpc.StatusCode.FAILED_PRECONDITION, "CIRCLE"),
     Forgotten: _Meaning(grpc.StatusCode.OUT_OF_RANGE, "OFFSET_GONE"),
     BrokerNeverSent: _Meaning(grpc.StatusCode.UNAVAILABLE, "BROKER_UNAVAILABLE", RETRY_AFTER_S),
-    BrokerAway: _Meaning(grpc.StatusCode.UNAVAILABLE, "BROKER_AWAY", RETRY_AFTER_S),
     BrokerRateLimited: _Meaning(grpc.StatusCode.RESOURCE_EXHAUSTED, "BROKER_RATE"),
     BrokerAuthFailed: _Meaning(grpc.StatusCode.UNAVAILABLE, "BROKER_AUTH", RETRY_AFTER_S),
     BrokerLoginNeeded: _Meaning(grpc.StatusCode.FAILED_PRECONDITION, "LOGIN_NEEDED"),
@@ -179,7 +177,6 @@ _REBUILD: dict[str, Callable[[Status], PacelineError]] = {
         _MEANINGS[broker].reason: _of_broker(broker)
         for broker in (
             BrokerNeverSent,
-            BrokerAway,
             BrokerAuthFailed,
             BrokerLoginNeeded,
             BrokerRejected,

@@ -11,7 +11,6 @@ from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.fold import GivenUp, Placed
 from paceline.domain.errors import (
     BrokerAuthFailed,
-    BrokerAway,
     BrokerLoginNeeded,
     BrokerNeverSent,
     BrokerOutcomeUnknown,
@@ -319,7 +318,7 @@ async def test_who_waits_for_a_login_takes_nobodys_place() -> None:
 async def test_an_entry_whose_broker_is_away_fails_at_once_by_that_name() -> None:
     async with a_floor() as world:
         one = order("e1")
-        world.broker.says[one.tag] = [BrokerAway("not reached lately")]
+        world.broker.says[one.tag] = [BrokerNeverSent("not reached lately", away=True)]
         world.bring(one)
         outcome = await world.outcome_of(one)
         assert (outcome.told, outcome.words) == (GivenUp("BROKER_AWAY"), "not reached lately")

@@ -9,7 +9,6 @@ from paceline.api.v1 import errors_pb2
 from paceline.domain.errors import (
     AlreadyExists,
     BrokerAuthFailed,
-    BrokerAway,
     BrokerLoginNeeded,
     BrokerNeverSent,
     BrokerOutcomeUnknown,
@@ -38,7 +37,6 @@ SOME = [
     Circle("the leader would follow himself"),
     Forgotten("partition 3 is kept from offset 12 on"),
     BrokerNeverSent("connection refused"),
-    BrokerAway("not reached lately"),
     BrokerRateLimited("too many requests", retry_after_ms=1500, code="-429"),
     BrokerAuthFailed("token expired", code="-8"),
     BrokerLoginNeeded("log in", code="-15"),
