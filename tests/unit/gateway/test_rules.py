@@ -109,7 +109,4 @@ def test_subscriptions_go_one_way() -> None:
         (SubscriptionState.PENDING, SubscriptionState.APPROVED),
         (SubscriptionState.APPROVED, SubscriptionState.PAUSED),
         (SubscriptionState.PAUSED, SubscriptionState.APPROVED),
-        (SubscriptionState.PENDING, SubscriptionState.ENDED),
-        (SubscriptionState.APPROVED, SubscriptionState.ENDED),
-        (SubscriptionState.PAUSED, SubscriptionState.ENDED),
     }
