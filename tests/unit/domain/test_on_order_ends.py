@@ -183,6 +183,16 @@ def test_an_exit_goes_on_at_the_market_when_the_leaders_has_filled() -> None:
     )
 
 
+def test_what_still_sells_for_an_ended_order_is_not_sold_again() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.places(40, Side.SELL, "first", limit_price=d(110))
+    day.at_broker()
+    day.fills(-40, "t1", "first")
+    assert changed(day.says(BrokerStatus.TRADED, filled=d(40))) == [(CommandKind.MODIFY, 20)]
+    assert asked(day.places(60, Side.SELL, "second")) == [(Intent.EXIT, -30)]
+
+
 def test_an_order_that_turns_the_position_round_is_an_exit_and_an_entry() -> None:
     day = Day()
     day.holds(40, 20)
