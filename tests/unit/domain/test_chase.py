@@ -136,6 +136,8 @@ def test_what_has_ended_is_left_alone() -> None:
 def test_what_its_broker_changes_no_more_is_replaced(most: int) -> None:
     policy = replace(POLICY, modifications_max=most)
     assert chase(sold(modifications=most), seen("95"), NOW, policy) == Replace(d("94.05"))
+    entry = chase(bought(modifications=most), seen("100.40"), NOW, policy)
+    assert entry == GiveUp(ChaseReason.STEPS_USED_UP), "an entry is not worth another order"
 
 
 prices = st.lists(st.integers(1_800, 2_200).map(lambda ticks: ticks * SHARE.tick), min_size=1, max_size=40)

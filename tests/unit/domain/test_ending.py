@@ -168,6 +168,10 @@ def test_a_sale_that_came_to_nothing_is_tried_again_later_and_later() -> None:
     assert again.orders[0].tag != first.orders[0].tag
 
 
+def test_who_holds_nothing_waits_for_no_price() -> None:
+    assert wind_down(FLATTEN, copied(Ledger(), price=None), NOW).waits is None
+
+
 def test_where_copies_are_left_nothing_is_traded() -> None:
     step = wind_down(LEAVE, copied(), NOW)
     assert (step.decision, step.waits) == (None, None)
@@ -196,6 +200,7 @@ def test_what_is_handed_over_is_copied_by_the_other_subscription() -> None:
     theirs = fold(each for each in lines if each.subscription_id == taker)
     assert HELD.with_lines(mine).idle
     assert {each.reason for each in lines} == {"HANDED_OVER"}
+    assert {each.cause for each in lines} == {"ended:s1:HANDED_OVER"}
     assert (theirs.position, theirs.ideal, theirs.surplus(d(1))) == (d(10), d(10), d(0))
 
 
