@@ -97,11 +97,11 @@ REFUSE = Fault("refuse", "door", (0.5, 3.0), _refuse, CERTAIN)
 CLOSED = Fault("listener_closed", "door", (0.5, 3.0), _close_listener, CERTAIN)
 ORDERS = (
     order_rule("drop_after_accept", 0.05),
-    order_rule("code_201", 0.05),
-    order_rule("rate_429", 0.05),
-    order_rule("server_5xx", 0.05),
-    order_rule("drop_before_accept", 0.05),
-    order_rule("late_landing", 0.03, ms=1_000),
+    order_rule("code_201", 0.1),
+    order_rule("rate_429", 0.1),
+    order_rule("server_5xx", 0.1),
+    order_rule("drop_before_accept", 0.1),
+    order_rule("late_landing", 0.06, ms=1_000),
     order_rule("fill_before_answer", 0.1),
     order_rule("delay_after", 0.1, ms=400),
 )
