@@ -124,13 +124,11 @@ async def test_an_executor_killed_in_the_middle_of_a_step_leaves_it_made_once(
 async def test_an_entry_out_of_reach_is_cancelled_and_forgone_by_name(
     postgres_url: str, redis_url: str
 ) -> None:
-    async with (
-        a_stage(postgres_url, redis_url, allowance_bps=100, chase_entry_max_ms="700") as stage,
-        stage.world.executor(),
-    ):
+    async with a_stage(postgres_url, redis_url, allowance_bps=100, chase_entry_max_ms="700") as stage:
         await stage.priced(stage.entry.leader_price * 2)
-        await stage.world.until_all([stage.entry], CopyStatus.CANCELLED)
-        await until_commands(stage, CommandStatus.DONE)
+        async with stage.world.executor():
+            await stage.world.until_all([stage.entry], CopyStatus.CANCELLED)
+            await until_commands(stage, CommandStatus.DONE)
         order = stage.world.at_broker(stage.entry)
         assert (order.status, order.modifications) == (Status.CANCELLED, 0)
         rows = await stage.world.database.fetch(
