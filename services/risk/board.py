@@ -176,7 +176,6 @@ class Board:
         """Its broker contradicts what its fills came to: it is judged again by funds asked for after this."""
         self.accounts.doubt_ns[seat.row] = at_ns
         self.accounts.touched[seat.row] = True
-        _log.error("risk.contradicted", account=seat.account.account_id)
 
     def position(self, seat: Seat, key: InstrumentKey) -> Position:
         cell = seat.cells.get(self.names.key(key))

@@ -23,6 +23,7 @@ from paceline.ports.journal import Journal
 from paceline.ports.position_facts import PositionFacts
 from paceline.runtime.follow import Batch
 from services.risk.board import Board
+from services.risk.fold import FLAT
 from services.risk.rebuilt import Rebuilt, rebuild
 from services.risk.scale import UnrepresentableError
 
@@ -177,6 +178,8 @@ class Books:
         if isinstance(body, PositionReport) and self._board.position(seat, body.key) != before:
             self._board.doubt(seat, event.journaled_ns)
             doubtful = True
+            if before != FLAT:
+                _log.error("risk.contradicted", account=body.account_id, key=str(body.key))
         if doubtful:
             self._on_doubt(body.account_id)
 

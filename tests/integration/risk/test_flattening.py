@@ -12,6 +12,7 @@ from paceline.domain.copy_order import Intent
 from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
 from paceline.domain.instrument import InstrumentKey, Product
 from paceline.domain.ledger import EntryKind, LedgerEntry
+from paceline.domain.partitioning import partition_of
 from tests.integration.risk.test_lines import CASH_PAISE, WATCHFUL
 from tests.integration.risk.world import IDEA, SBIN, World, until, world
 from tests.integration.storage.makers import a_subscription
@@ -41,6 +42,11 @@ async def copies(here: World, leader: AccountId, follower: AccountId, quantity: 
     return made.subscription_id
 
 
+async def has_hands(here: World, account_id: AccountId) -> bool:
+    held = "SELECT owner FROM leases WHERE service = 'executor' AND partition = $1"
+    return await here.database.value(held, partition_of(account_id)) is not None
+
+
 def net(here: World, account_id: AccountId) -> dict[str, int]:
     """By the broker's own books."""
     account = here.sim.face.clients[account_id.partition(":")[2]].account
@@ -57,7 +63,6 @@ async def test_a_leader_who_falls_is_flat_and_so_are_the_copies_of_him(
         at_broker.cash = at_broker.opening_cash = CASH_PAISE
         here.sim.exchange.move(SBIN, 80_000)
         await here.start("feed", market_hours="always-open")
-        await here.start("executor", **HANDS)
         first = await here.start("risk", **WATCHFUL)
         await here.trade(leader, SBIN, 100, 800.0)
         await here.trade(follower, SBIN, 15, 800.0)
@@ -79,6 +84,11 @@ async def test_a_leader_who_falls_is_flat_and_so_are_the_copies_of_him(
         first.kill()
         await first.wait()
         await here.start("risk", "second", **WATCHFUL)
+        await here.portfolio(
+            leader, lambda each: each.state == risk_pb2.RISK_STATE_LIQUIDATING, "the second knows of it"
+        )
+        await here.start("executor", **HANDS)
+        await until(lambda: has_hands(here, leader), "an executor holds it")
 
         async def flat() -> bool:
             return net(here, leader) == {} and net(here, follower) == {SBIN: 5, IDEA: 7}

@@ -41,7 +41,7 @@ from simulator.server import Simulator
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 KEY = base64.b64encode(b"k" * 32).decode()
 APP = BrokerAppId("app")
 SBIN, IDEA = "NSE:SBIN-EQ", "NSE:IDEA-EQ"
