@@ -105,8 +105,8 @@ def verdicts() -> Mapping[str, Mapping[str, int | None]]:
 
 
 def report(found: Mapping[str, Mapping[str, int | None]]) -> Iterator[str]:
-    yield "| module | mutants | ill-typed | killed by tests | survived | not tried | killed |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield "| module | mutants | ill-typed | killed | survived | not tried | noticed | by tests alone |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     total: Counter[str] = Counter()
     for file, codes in found.items():
         count = Counter(map(_verdict, codes.values()))
@@ -126,10 +126,16 @@ def _verdict(code: int | None) -> str:
 
 
 def _row(name: str, count: Counter[str]) -> str:
-    tried = count["types"] + count["tests"] + count["survived"]
-    share = f"{100 * (count['types'] + count['tests']) / tried:.1f} %" if tried else ""
-    cells = [tried + count["untried"], *(count[each] for each in ("types", "tests", "survived", "untried"))]
-    return f"| {name} | {' | '.join(map(str, cells))} | {share} |"
+    """The last share is of what types let through."""
+    by_tests = count["tests"] + count["survived"]
+    tried = by_tests + count["types"] if by_tests else 0
+    shares = (_share(count["types"] + count["tests"], tried), _share(count["tests"], by_tests))
+    cells = [count.total(), *(count[each] for each in ("types", "tests", "survived", "untried")), *shares]
+    return f"| {name} | {' | '.join(map(str, cells))} |"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def _differences(file: Path, lives: list[str]) -> Iterator[str]:
