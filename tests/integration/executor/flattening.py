@@ -29,7 +29,7 @@ from paceline.ports.broker import Listing
 from services.executor.settle import News, Settling
 from simulator.orders import Order, Trade
 from tests.contract.brokers.venue import Control
-from tests.integration.executor.world import LEADER, SHARE, World, a_world, until
+from tests.integration.executor.world import LEADER, PATIENCE_S, SHARE, World, a_world, until
 from tests.unit.domain.given import KEY, d, fill, subscription
 
 SECOND = replace(SHARE, instrument_id=InstrumentId("NSE:TCS-EQ"))
@@ -120,11 +120,13 @@ class Stage:
     async def state(self, name: str = "liq-1") -> LiquidationState:
         return (await self.liquidations.get(LiquidationId(name))).state
 
-    async def until_state(self, state: LiquidationState, name: str = "liq-1") -> None:
-        async def look() -> bool:
-            return await self.state(name) is state
+    async def until_state(self, state: LiquidationState) -> None:
+        """Many steps on a slow machine: with patience for all of them."""
 
-        await until(look, f"{name} is {state}")
+        async def look() -> bool:
+            return await self.state() is state
+
+        await until(look, f"the liquidation is {state}", seconds=3 * PATIENCE_S)
 
     async def account_state(self) -> str:
         state = "SELECT state FROM accounts WHERE account_id = $1"
