@@ -8,6 +8,7 @@ import pytest
 from paceline.domain.copy_order import CommandKind, Intent
 from paceline.domain.copying.decision import Outcome, SkipReason
 from paceline.domain.copying.fold import Placed
+from paceline.domain.copying.on_order import concerns_copies
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.view import Copier, LeaderOrder, LeaderState, Market, fold_orders
 from paceline.domain.event import Event, EventKind, Fact
@@ -132,6 +133,44 @@ def test_the_cap_of_an_order_is_named_on_its_copy() -> None:
     assert (asked(decision), decision.reason) == ([(Intent.ENTRY, 30)], SkipReason.CAPPED_LOTS)
 
 
+def test_an_order_for_which_a_cap_leaves_nothing_is_skipped_by_its_name() -> None:
+    day = Day(mirroring("1", caps=Caps(max_open_positions=2)))
+    day.books.copier = replace(day.books.copier, other_positions=2)
+    decision = day.places()
+    assert (decision.orders, decision.reason) == ((), SkipReason.CAPPED_POSITIONS)
+
+
+def test_a_mirrored_exit_is_held_while_the_session_is_unusable() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.books.copier = replace(day.books.copier, session_usable=False)
+    decision = day.places(100, Side.SELL)
+    assert (asked(decision), decision.reason) == ([(Intent.EXIT, -50)], SkipReason.SESSION_UNUSABLE)
+
+
+PENDING, TRANSIT = report(), report(BrokerStatus.IN_TRANSIT)
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "concerned"),
+    [
+        (None, fill(10), True),
+        (None, PENDING, True),
+        (None, TRANSIT, False),
+        (TRANSIT, PENDING, True),
+        (PENDING, report(BrokerStatus.CANCELLED), True),
+        (None, report(BrokerStatus.REJECTED), False),
+        (report(BrokerStatus.CANCELLED), report(BrokerStatus.CANCELLED), False),
+    ],
+    ids=["a trade", "accepted", "in transit", "accepted then", "ended", "rejected", "ended before"],
+)
+def test_what_may_concern_copies(
+    known: OrderReport | None, told: Fill | OrderReport, concerned: bool
+) -> None:
+    orders = {} if known is None else {known.order_id: LeaderOrder(known)}
+    assert concerns_copies(orders, event(told)) is concerned
+
+
 def test_less_than_a_lot_is_skipped_by_name() -> None:
     decision = Day(mirroring("0.001")).places()
     assert (decision.outcome, decision.orders) == (Outcome.PLANNED, ())
@@ -190,6 +229,9 @@ def test_what_may_not_enter_does_not_grow_and_is_priced_anew_all_the_same() -> N
         [(CommandKind.MODIFY, 50)],
         SkipReason.ACCOUNT_FROZEN,
     )
+    cheaper = day.says(limit_price=d(98))
+    assert cheaper is not None
+    assert (changed(cheaper), cheaper.reason) == ([(CommandKind.MODIFY, 50)], None)
 
 
 def test_what_does_not_fit_into_a_grown_order_is_placed_beside_it() -> None:
@@ -264,7 +306,7 @@ def test_what_was_rounded_up_keeps_its_size_whatever_is_modified() -> None:
     day = Day(settings)
     assert asked(day.places()) == [(Intent.ENTRY, 1)]
     day.at_broker()
-    assert day.says(quantity=d(500)) is None
+    assert day.says(quantity=d(5_000)) is None
 
 
 def test_mapped_products_are_mirrored_under_their_own_name() -> None:
