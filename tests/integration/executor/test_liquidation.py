@@ -10,7 +10,7 @@ import pytest
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.api.v1 import executor_pb2, risk_pb2, subscription_pb2
 from paceline.domain.copy_order import CopyOrder, CopyStatus
-from paceline.domain.errors import FailedPrecondition, NotFound
+from paceline.domain.errors import FailedPrecondition, NotFound, NotOwner
 from paceline.domain.ids import Epoch, Partition
 from paceline.domain.liquidation import Liquidation, LiquidationState
 from paceline.ports.liquidations import Step
@@ -208,7 +208,8 @@ async def test_whatever_breaks_between_a_step_and_its_deed_is_taken_up_and_nothi
         news = {each.identity for each in steps if not each.identity.startswith("state:")} - written
         written.update(news)
         if news:
-            raise RuntimeError("lost between the step and its deed")
+            broken = RuntimeError if written == news else NotOwner
+            raise broken("lost between the step and its deed")
         return done
 
     monkeypatch.setattr(PostgresLiquidations, "step", dies)
