@@ -162,6 +162,7 @@ def test_both_filled_at_the_follower_is_bought_back() -> None:
     decision = day.fills(-100, "t1", "target")
     assert decision is not None
     assert asked(decision) == [(Intent.EXIT, 50)]
+    assert (decision.side, decision.intent) == (Side.BUY, Intent.EXIT)
     day.tells(report(BrokerStatus.TRADED, order="target", side=Side.SELL, filled=100))
     assert day.tells(report(BrokerStatus.CANCELLED, order="stop", side=Side.SELL)) is None
 
@@ -181,6 +182,30 @@ def test_an_exit_goes_on_at_the_market_when_the_leaders_has_filled() -> None:
         d(50),
         d("108.90"),
     )
+
+
+def test_leader_flat_takes_back_copies_of_ended_orders_alone() -> None:
+    day = Day(mirroring(shortfall=ShortfallPolicy.CHASE))
+    day.places(order="in")
+    chased = day.at_broker()
+    day.fills(100, "t1", "in")
+    day.says(BrokerStatus.TRADED, filled=d(100))
+    day.places(order="again", limit_price=d(99))
+    day.at_broker()
+    day.places(100, Side.SELL, order="out")
+    decision = day.fills(-100, "t2", "out")
+    assert decision is not None
+    assert [(each.tag, each.kind) for each in decision.commands] == [(chased.tag, CommandKind.CANCEL)]
+
+
+def test_a_single_one_too_much_is_sold() -> None:
+    day = Day(mirroring("1"))
+    day.places(10)
+    day.world.broker_fills(day.books, day.at_broker().tag, d(10))
+    day.fills(9, "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(9))
+    assert decision is not None
+    assert (asked(decision), decision.intent) == ([(Intent.EXIT, -1)], Intent.EXIT)
 
 
 def test_what_still_sells_for_an_ended_order_is_not_sold_again() -> None:

@@ -182,6 +182,20 @@ def test_without_any_price_a_market_order_cannot_be_protected() -> None:
     assert (decision.outcome, decision.reason) == (Outcome.SKIPPED, SkipReason.PRICE_UNKNOWN)
 
 
+def test_the_last_price_protects_however_old_it_is() -> None:
+    day = Day()
+    day.world.around["older_prices"] = {SBIN: d(100)}
+    decision = day.places(type=OrderType.MARKET, limit_price=d(0))
+    assert decision.orders[0].spec.limit_price == 101
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_works_on_the_same_side_is_rounded_together(side: Side) -> None:
+    day = Day()
+    assert asked(day.places(1, side, "first")) == []
+    assert asked(day.places(1, side, "second")) == [(Intent.ENTRY, int(side))]
+
+
 def test_a_modification_is_mirrored_with_the_frozen_ratio() -> None:
     day = Day()
     day.places()
