@@ -323,6 +323,16 @@ def test_what_was_rounded_up_keeps_its_size_whatever_is_modified() -> None:
     assert day.says(quantity=d(5_000)) is None
 
 
+@pytest.mark.parametrize("side", Side)
+def test_what_was_rounded_up_is_all_there_with_the_first_fill(side: Side) -> None:
+    settings = replace(mirroring(), sizing=Sizing(SizingMode.FIXED_RATIO, d("0.001"), True))
+    day = Day(settings)
+    day.places(100, side)
+    for number in range(2):
+        day.fills(50 * int(side), f"t{number}")
+        assert day.books.ledger.ideal == int(side)
+
+
 def test_mapped_products_are_mirrored_under_their_own_name() -> None:
     settings = mirroring(product_mappings=(ProductMapping(Product.INTRADAY, Product.MARGIN),))
     assert Day(settings).places().key.product is Product.MARGIN

@@ -131,6 +131,8 @@ def test_the_multiplier_of_a_contract_counts_in_money() -> None:
         ([stop("95"), stop("90", order="farther")], 5),
         ([stop("95"), stop("105", order="beyond")], 10),
         ([stop("95"), stop("90", side=Side.BUY, order="same side")], 10),
+        ([stop("95"), report(order="a limit", side=Side.SELL)], 10),
+        ([stop("99.50")], 100),
     ],
 )
 def test_the_farthest_stop_of_the_other_side_is_the_risk(orders: list[OrderReport], quantity: int) -> None:
@@ -142,6 +144,7 @@ def test_the_farthest_stop_of_the_other_side_is_the_risk(orders: list[OrderRepor
 REFUSED = [
     ("without a stop", sized("RISK_PERCENT", "2"), Equity(d(100), 0), SkipReason.NO_STOP),
     ("without equity", sized("RISK_PERCENT", "2"), None, SkipReason.EQUITY_UNKNOWN),
+    ("at old risk", sized("RISK_PERCENT", "2"), Equity(d(9), 70_000, True), SkipReason.EQUITY_UNKNOWN),
     ("with old equity", sized("EQUITY_RATIO", "2"), Equity(d(9), 70_000, True), SkipReason.EQUITY_UNKNOWN),
     ("with nothing left", sized("EQUITY_RATIO", "2"), Equity(d(0), 0), SkipReason.EQUITY_UNKNOWN),
 ]
@@ -168,6 +171,18 @@ def test_money_buys_nothing_without_a_price() -> None:
     assert Life(Copier(sized("FIXED_NOTIONAL", "500"))).fills(10, price=0).reason is SkipReason.PRICE_UNKNOWN
 
 
+@pytest.mark.parametrize("price", [1, 2])
+def test_money_buys_what_costs_little(price: int) -> None:
+    assert bought(Life(Copier(sized("FIXED_NOTIONAL", "50"))).fills(100, price=price)) == 50 // price
+
+
+def test_whose_equity_is_not_known_is_said() -> None:
+    life = Life(Copier(sized("EQUITY_RATIO", "1")))
+    assert life.fills(10).detail == "of the follower"
+    life.leader = replace(life.leader, equity=None)
+    assert life.fills(10).detail == "of the leader"
+
+
 def test_an_old_equity_is_used_where_the_subscription_says_so_and_the_plan_says_it() -> None:
     settings = sized("EQUITY_RATIO", "1", equity_fallback=EquityFallback.LAST_KNOWN)
     decision = Life(Copier(settings, equity=Equity(d(5_000), 70_000, stale=True))).fills(100)
@@ -175,6 +190,11 @@ def test_an_old_equity_is_used_where_the_subscription_says_so_and_the_plan_says_
     assert decision.detail == "sized with the last known equity of the follower, 70000 ms old"
     assert decision.sizing is not None
     assert decision.sizing.follower_equity_age_ms == 70_000
+    both = Life(Copier(settings, equity=Equity(d(5_000), 70_000, stale=True)))
+    both.leader = replace(both.leader, equity=Equity(d(10_000), 80_000, stale=True))
+    assert both.fills(100).detail == (
+        "sized with the last known equity of the leader, 80000 ms old and of the follower, 70000 ms old"
+    )
 
 
 def test_less_than_a_lot_is_rounded_up_once_for_the_leaders_order() -> None:
