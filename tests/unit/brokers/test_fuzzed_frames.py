@@ -17,7 +17,7 @@ from paceline.domain.order import Fill, OrderReport
 from paceline.domain.tracking import Tracker
 from paceline.ports.broker import Malformed, Observed
 from services.feed.letters import without_secrets
-from services.feed.prices import tick_to_wire
+from services.feed.prices import price_of, price_to_wire
 from tests.unit.brokers.test_data_frames import TOPIC, data, lite, snapshot, update
 
 ACCOUNT = AccountId("fyers:XP0001")
@@ -192,7 +192,7 @@ def test_a_price_frame_with_any_bytes_spoilt_is_read_or_refused(
         if isinstance(message, hsm.Data):
             for tick in prices.ticks(message, NOW_NS):
                 assert tick.price.is_finite()
-                wire = tick_to_wire(tick)
+                wire = price_to_wire(tick.instrument_id, price_of(tick), stale=tick.stale)
                 assert Decimal(wire.last).scaleb(-wire.scale) == tick.price
 
 
