@@ -274,6 +274,15 @@ def test_a_leaders_liquidation_is_left_to_the_cascade() -> None:
     )
 
 
+def test_what_is_skipped_names_the_side_and_what_it_would_have_been() -> None:
+    entry = decided(10, copier(), tag=COPY_TAG)
+    assert (entry.side, entry.intent) == (Side.BUY, Intent.ENTRY)
+    leaving = decided(-10, copier(), position=10, tag=COPY_TAG)
+    assert (leaving.side, leaving.intent) == (Side.SELL, Intent.EXIT)
+    turned = decided(10, Copier(replace(subscription(), reverse=True)), tag=COPY_TAG)
+    assert turned.side is Side.SELL
+
+
 def test_a_leaders_order_through_the_platform_is_copied() -> None:
     assert quantities(decided(10, copier(), tag="PM" + "A" * 18)) == [(Intent.ENTRY, d(10))]
 
