@@ -1,5 +1,6 @@
 """The ledger is the fold of its lines, and its sums say what is held, wanted and on its way."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -83,6 +84,36 @@ def test_missing_is_what_is_wanted_and_neither_held_nor_coming(
 def test_unwanted_is_what_works_beyond_the_target() -> None:
     ledger = Ledger(ideal=d(6), entry_planned=d(10), entry_filled=d(4))
     assert ledger.unwanted(d(1)) == 4
+
+
+def holds(ideal: int, held: int, **how: Decimal) -> Ledger:
+    return replace(Ledger(ideal=d(ideal), entry_planned=d(held), entry_filled=d(held)), **how)
+
+
+PLEDGED = [
+    ("what may be bought is no surplus", holds(0, 1, buy_pledged=d(1)), 0, (0, 0)),
+    ("nor what may be sold", holds(0, -5, sell_pledged=d(-5)), 0, (0, 0)),
+    ("exits that leave sell nothing", holds(4, 10, exit_planned=d(-10)), -10, (6, 0)),
+    ("entries that leave are not taken back twice", Ledger(d(6), d(10)), 4, (0, 0)),
+    ("a single one may still be bought", Ledger(d(0), d(1), buy_pledged=d(1)), 0, (0, 0)),
+    ("so many may still be sold", Ledger(d(-6), d(-10), sell_pledged=d(-4)), 0, (0, 0)),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "ledger", "leaving", "beyond_it"), PLEDGED, ids=[case[0] for case in PLEDGED]
+)
+def test_what_the_leaders_orders_may_still_do_bounds_what_is_too_much(
+    rule: str, ledger: Ledger, leaving: int, beyond_it: tuple[int, int]
+) -> None:
+    exits, entries = (leaving, 0) if leaving < 0 else (0, leaving)
+    assert (ledger.surplus(d(1), d(exits)), ledger.unwanted(d(1), d(entries))) == tuple(map(d, beyond_it)), (
+        rule
+    )
+
+
+def test_a_single_one_is_needed() -> None:
+    assert Ledger(ideal=d(1)).missing(d(1), d(0)) == 1
 
 
 @pytest.mark.parametrize(
