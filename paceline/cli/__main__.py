@@ -3,6 +3,9 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +19,9 @@ from paceline.cli import chaos as chaos_command
 from paceline.cli import ports as default_ports
 from paceline.cli import preview as preview_command
 from paceline.cli.bench import become_bench
-from paceline.cli.demo.run import DemoError, DemoOptions, run_demo
+from paceline.cli.demo import crash
+from paceline.cli.demo.crash_show import show_crash
+from paceline.cli.demo.run import DemoError, DemoOptions, run_day, run_demo
 from paceline.cli.demo.show import Screen
 from paceline.cli.ending import Ended, end_on_signals
 from paceline.cli.migrating import MigrationError, move
@@ -49,8 +54,6 @@ _FAILED = 1
 _USAGE = 2
 _LOOK_S = 0.5
 
-Followers = Annotated[int, typer.Option(min=1, max=5_000, help="How many followers copy the leader.")]
-Events = Annotated[int, typer.Option(min=1, max=10_000, help="How many fills the leader has.")]
 Seed = Annotated[int, typer.Option(help="The same seed is the same day.")]
 Replicas = Annotated[int, typer.Option(min=1, max=8, help="Replicas of each service.")]
 JsonFile = Annotated[
@@ -65,17 +68,35 @@ Data = Annotated[
 Port = Annotated[int, typer.Option(min=0, max=65_000, help="First of a row of ports; 0 takes free ones.")]
 
 
+class Scenario(StrEnum):
+    """What the demo plays."""
+
+    DAY = "day"
+    CRASH = "crash"
+
+
+_FOLLOWERS = {Scenario.DAY: 100, Scenario.CRASH: crash.FOLLOWERS}
+_EVENTS = 12
+
+
 @app.command(
     epilog=_examples(
         "paceline demo",
+        "paceline demo --scenario crash",
         "paceline demo --followers 300 --events 20 --seed 7 --json out.json",
         "paceline demo --replicas 2",
         "paceline demo --json - | jq .last_order_ms",
     )
 )
 def demo(
-    followers: Followers = 100,
-    events: Events = 12,
+    scenario: Annotated[Scenario, typer.Option(help="What happens.")] = Scenario.DAY,
+    followers: Annotated[
+        int | None,
+        typer.Option(min=1, max=5_000, help="How many followers copy the leader: 100, in a crash 10."),
+    ] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="How many fills the leader has on a day: 12.")
+    ] = None,
     seed: Seed = 1,
     replicas: Replicas = 1,
     json_file: JsonFile = None,
@@ -83,24 +104,40 @@ def demo(
     """Trade a scripted day on embedded defaults and judge it by the simulator's books.
 
     Starts everything, lets one leader trade, watches his followers' orders arrive, and ends 0 only if every
-    decision is at the broker exactly once or has its reason.
+    decision is at the broker exactly once or has its reason. In a crash the leader's margin melts: mails
+    arrive, he and his followers are flattened, the audit tells it line by line, and it ends 0 only if
+    everybody is flat, nobody was sold twice and nobody else was touched.
     """
+    if scenario is Scenario.CRASH and events is not None:
+        raise typer.BadParameter("a crash has one fill of the leader", param_hint="--events")
     console = Console(stderr=json_file == STDOUT, highlight=False)
     screen = Screen(console)
-    options = DemoOptions(followers=followers, events=events, seed=seed, replicas=replicas)
+    options = DemoOptions(
+        followers=followers or _FOLLOWERS[scenario], events=events or _EVENTS, seed=seed, replicas=replicas
+    )
     end_on_signals()
     try:
-        verdict = run_demo(options, screen)
+        sound, document = _played(scenario, options, screen)
     except (StackError, DemoError) as problem:
         console.print(f"[red]{escape(str(problem))}[/red]")
         raise typer.Exit(_FAILED) from None
     except Ended as ended:
         console.print("[dim]·[/dim] ended before the day was over")
         raise typer.Exit(ended.exit_code) from None
-    screen.summary(verdict)
-    write_json(json_file, verdict.as_json())
-    if not verdict.sound:
+    write_json(json_file, document)
+    if not sound:
         raise typer.Exit(_FAILED)
+
+
+def _played(scenario: Scenario, options: DemoOptions, screen: Screen) -> tuple[bool, Mapping[str, object]]:
+    """Played and shown; whether all went as it must, and the verdict for programs."""
+    if scenario is Scenario.CRASH:
+        crashed = run_demo(replace(options, environment=crash.ENVIRONMENT), screen, crash.run_crash)
+        show_crash(screen, crashed)
+        return crashed.sound, crashed.as_json()
+    traded = run_demo(options, screen, run_day)
+    screen.summary(traded)
+    return traded.sound, traded.as_json()
 
 
 @app.command(

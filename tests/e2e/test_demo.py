@@ -33,6 +33,30 @@ def test_two_replicas_of_each_service_copy_everything_once_and_say_it_in_json_al
     assert demo.left_behind() == []
 
 
+@pytest.mark.xdist_group("stack")
+def test_a_crash_warns_by_mail_flattens_everybody_and_tells_how(tmp_path: Path) -> None:
+    demo = paceline("demo", "--scenario", "crash", "--followers", "3", "--json", "-", temp=tmp_path / "t")
+    try:
+        code = demo.wait()
+    finally:
+        demo.close()
+    assert code == 0, demo.stderr
+    verdict = json.loads(demo.stdout)
+    assert (verdict["scenario"], verdict["liquidations"], verdict["sound"]) == ("crash", 4, True)
+    assert (verdict["not_flat"], verdict["sold_twice"], verdict["touched"]) == (0, 0, 0)
+    mail, account = "mail to xl00001@paceline.example:", "fyers:XL00001"
+    first = demo.stderr.index(f"{mail} Margin warning: {account}")
+    assert first < demo.stderr.index(f"{mail} Liquidation begun: {account}")
+    for step in (
+        "risk.warned",
+        "risk.liquidation_wanted",
+        "stored: FLATTEN of the whole account",
+        "done: flat",
+    ):
+        assert f"{account}: {step}" in demo.stderr
+    assert demo.left_behind() == []
+
+
 def test_a_demo_that_is_told_to_end_ends_and_leaves_nothing(tmp_path: Path) -> None:
     demo = paceline("demo", "--followers", "5", "--events", "5000", temp=tmp_path / "t")
     try:

@@ -1,9 +1,10 @@
 """The demo from nothing to the verdict."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
@@ -18,10 +19,13 @@ from paceline.cli.ending import run_until_ended
 from paceline.cli.stack import Stack, StackOptions
 from paceline.embedded.nest import Nest
 
-_HEARD_S = 1.5
+HEARD_S = 1.5
 """What people decided reaches the planners by notice; and the books of a first connect fill the broker's
 window of a second, which orders then wait for."""
-_OPTIONS = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
+CHANNEL = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
+
+
+V = TypeVar("V")
 
 
 class DemoError(Exception):
@@ -37,22 +41,25 @@ class DemoOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_demo(options: DemoOptions, screen: Screen) -> Verdict:
-    """A stack of its own, a day on it, the verdict; nothing is left of it."""
+Play: TypeAlias = Callable[[Stack, Screen, DemoOptions], Coroutine[Any, Any, V]]
+
+
+def run_demo(options: DemoOptions, screen: Screen, play: Play[V]) -> V:
+    """A stack of its own, what is played on it, the verdict; nothing is left of it."""
     logs = Nest("paceline-run")
     try:
         with Stack(_stack(options, logs.path), screen.say) as stack:
             if not stack.control_url:
                 raise DemoError("the demo trades at the simulated broker: unset PACELINE_FYERS_…_URL")
-            return _judged(stack, screen, options)
+            return _judged(screen, play(stack, screen, options))
     except (TimeoutError, ControlError, grpc.RpcError) as problem:
         raise DemoError(_words(problem)) from problem
     finally:
         logs.close()
 
 
-def _judged(stack: Stack, screen: Screen, options: DemoOptions) -> Verdict:
-    verdict = run_until_ended(run_day(stack, screen, options))
+def _judged(screen: Screen, played: Coroutine[Any, Any, V]) -> V:
+    verdict = run_until_ended(played)
     screen.say("stopping")
     return verdict
 
@@ -61,7 +68,7 @@ async def run_day(stack: Stack, screen: Screen, options: DemoOptions) -> Verdict
     """Enrols, trades and judges on a stack that runs."""
     async with (
         Control(stack.control_url) as control,
-        grpc.aio.insecure_channel(stack.gateway, _OPTIONS) as channel,
+        grpc.aio.insecure_channel(stack.gateway, CHANNEL) as channel,
     ):
         registrar = Registrar(channel, control)
         if await registrar.enrolled():
@@ -73,7 +80,7 @@ async def run_day(stack: Stack, screen: Screen, options: DemoOptions) -> Verdict
             people = await registrar.enrol(wanted, lambda: screen.advance(enrolling))
             live = screen.begin("sessions live", options.followers + 1)
             await registrar.wait_until_live(people, lambda count: screen.reach(live, count))
-            await asyncio.sleep(_HEARD_S)
+            await asyncio.sleep(HEARD_S)
             trading = screen.begin("leader's fills copied", options.events)
             the_day = Day(channel, control, people)
             for number, step in enumerate(day(options.seed, options.events, traded), start=1):

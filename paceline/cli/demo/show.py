@@ -1,7 +1,8 @@
 """What the person at the terminal sees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from paceline.cli.demo.day import Progress as StepDone
 from paceline.cli.demo.judge import Quantiles, Verdict
+
+Row: TypeAlias = tuple[str, str, str]
 
 _ROWS = 12
 
@@ -42,6 +45,10 @@ class Screen:
     def say(self, words: str) -> None:
         self._console.print(f"[dim]·[/dim] {escape(words)}", soft_wrap=True)
 
+    def line(self, words: str) -> None:
+        """Something that happened: plainer than what we do ourselves."""
+        self._console.print(words, markup=False, soft_wrap=True)
+
     def begin(self, what: str, total: int) -> TaskID:
         return self._bars.add_task(what, total=total)
 
@@ -67,17 +74,24 @@ class Screen:
             self._console.print(f"· {bar.description}: {bar.completed:,.0f} in {bar.finished_time:.1f} s")
 
     def summary(self, verdict: Verdict) -> None:
-        self._console.print()
         fills = f"{verdict.followers:,} followers, {verdict.events:,} fills of the leader"
-        self._console.print(f"[bold]The day, by the simulator's books[/bold] ({fills})", soft_wrap=True)
+        self.sum_up(
+            f"[bold]The day, by the simulator's books[/bold] ({fills})",
+            _summary(verdict),
+            _judgement(verdict),
+        )
+
+    def sum_up(self, title: str, rows: Iterable[Row], judgement: str) -> None:
+        self._console.print()
+        self._console.print(title, soft_wrap=True)
         table = Table(box=None, padding=(0, 2), show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
         table.add_column(style="dim", no_wrap=True)
-        for row in _summary(verdict):
+        for row in rows:
             table.add_row(*row)
         self._console.print(table)
-        self._console.print(_judgement(verdict), soft_wrap=True)
+        self._console.print(judgement, soft_wrap=True)
 
     def _drawn(self) -> Group:
         return Group(self._bars, self._table())
@@ -116,25 +130,25 @@ def _judgement(verdict: Verdict) -> str:
     )
 
 
-def _summary(verdict: Verdict) -> Iterator[tuple[str, str, str]]:
+def _summary(verdict: Verdict) -> Iterator[Row]:
     yield "decisions", f"{verdict.planned:,}", ""
     yield "accepted at the broker", f"{verdict.accepted:,}", ""
     yield "skipped", f"{verdict.skipped:,}", ""
     for reason, count in sorted(verdict.skips.items(), key=lambda each: -each[1]):
         yield f"  {reason.lower().replace('_', ' ')}", f"{count:,}", ""
-    yield _fault("rejected by the broker", verdict.rejected)
-    yield _fault("duplicates", verdict.duplicates)
-    yield _fault("missing", verdict.missing)
-    yield _fault("altered", verdict.altered)
-    yield _fault("positions not flat at the end", verdict.positions_off)
-    yield _fault("limit windows breached", verdict.windows_breached)
+    yield fault("rejected by the broker", verdict.rejected)
+    yield fault("duplicates", verdict.duplicates)
+    yield fault("missing", verdict.missing)
+    yield fault("altered", verdict.altered)
+    yield fault("positions not flat at the end", verdict.positions_off)
+    yield fault("limit windows breached", verdict.windows_breached)
     yield _times("leader's fill to first order", verdict.first_order_ms)
     yield _times("leader's fill to last order", verdict.last_order_ms)
 
 
-def _fault(name: str, count: int) -> tuple[str, str, str]:
+def fault(name: str, count: int) -> Row:
     return (f"[red]{name}[/red]", f"[red]{count:,}[/red]", "") if count else (name, "0", "")
 
 
-def _times(name: str, times: Quantiles) -> tuple[str, str, str]:
+def _times(name: str, times: Quantiles) -> Row:
     return name, f"{times.p50:,.1f} ms", f"p99 {times.p99:,.1f} ms"
