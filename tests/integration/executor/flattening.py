@@ -100,11 +100,17 @@ class Stage:
         )
 
     async def liquidate(self, name: str = "liq-1", **fields: object) -> list[executor_pb2.LiquidationStep]:
-        """Until it is done; its steps."""
-        address = await self.world.owner_of(partition_of(self.follower))
-        async with grpc.aio.insecure_channel(address) as channel:
-            call = executor_pb2_grpc.ExecutorServiceStub(channel).Liquidate(self.request(name, **fields))
-            return [response.step async for response in call]
+        """Until it is done; its steps. A lease that was lost meanwhile is no end: it is asked for again."""
+        async with asyncio.timeout(3 * PATIENCE_S):
+            while True:
+                address = await self.world.owner_of(partition_of(self.follower))
+                async with grpc.aio.insecure_channel(address) as channel:
+                    stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+                    try:
+                        return [each.step async for each in stub.Liquidate(self.request(name, **fields))]
+                    except grpc.aio.AioRpcError as error:
+                        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                            raise
 
     async def begin(self, name: str = "liq-1", **fields: object) -> None:
         """Only asked for: whoever asked goes away after the first step."""

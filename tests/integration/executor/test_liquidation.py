@@ -19,7 +19,7 @@ from services.executor import liquidate
 from services.risk.servicer_liquidations import LiquidationReads
 from simulator.faults import FaultKind
 from tests.integration.executor.flattening import Stage, a_stage
-from tests.integration.executor.world import SHARE, until
+from tests.integration.executor.world import PATIENT, SHARE, until
 from tests.unit.domain.given import d
 
 
@@ -81,7 +81,8 @@ async def _is_read(stage: Stage, steps: list[executor_pb2.LiquidationStep]) -> N
 async def test_it_goes_before_two_hundred_entries_which_never_leave_and_the_freeze_is_released(
     postgres_url: str, redis_url: str
 ) -> None:
-    async with a_stage(postgres_url, redis_url) as stage, stage.world.executor(sweep_after_ms="60000"):
+    settings = {"sweep_after_ms": "60000", **PATIENT}
+    async with a_stage(postgres_url, redis_url) as stage, stage.world.executor(**settings):
         await stage.world.until_owned(for_hints=True)
         await stage.trade(30)
         entries = [order for _ in range(200) for order in await stage.world.plan([stage.follower])]

@@ -9,7 +9,7 @@ from paceline.domain.copy_order import CopyStatus
 from paceline.runtime.metric_names import ORDERS_SENT
 from simulator.faults import FaultKind
 from simulator.fyers.auth import TOKEN_EXPIRED
-from tests.integration.executor.world import a_world, until
+from tests.integration.executor.world import PATIENT, a_world, until
 
 
 async def test_a_plan_of_a_hundred_followers_is_exactly_a_hundred_orders(
@@ -17,7 +17,7 @@ async def test_a_plan_of_a_hundred_followers_is_exactly_a_hundred_orders(
 ) -> None:
     async with (
         a_world(postgres_url, redis_url, followers=100) as world,
-        world.executor(sweep_after_ms="60000") as runtime,
+        world.executor(sweep_after_ms="60000", **PATIENT) as runtime,
     ):
         await world.until_owned(for_hints=True)
         orders = await world.plan(world.followers)

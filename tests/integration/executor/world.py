@@ -90,6 +90,13 @@ FAST = {
     "PACELINE_CHASE_ENTRY_MAX_MS": "600000",
     "PACELINE_MARKET_HOURS": "always-open",
 }
+PATIENT = {
+    "lease_ttl_ms": "20000",
+    "lease_beat_ms": "1000",
+    "broker_request_max_ms": "8000",
+    "broker_read_timeout_ms": "8000",
+}
+"""For what nobody dies in: a machine with other things to do is no lost lease and no lost answer."""
 _CLOCKS_APART = timedelta(seconds=1.1)
 _events = count(1)
 
