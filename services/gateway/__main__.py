@@ -32,6 +32,8 @@ from paceline.api.v1 import (
     auth_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
+    risk_pb2,
+    risk_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
     signal_pb2,
@@ -54,8 +56,10 @@ from services.gateway.catalogue import Catalogue
 from services.gateway.feed_door import FeedDoor
 from services.gateway.once import Once
 from services.gateway.replicator_door import ReplicatorDoor
+from services.gateway.risk_door import RiskDoor
 from services.gateway.servicer_accounts import AccountServicer
 from services.gateway.servicer_queries import QueryServicer
+from services.gateway.servicer_risk import RiskServicer
 from services.gateway.servicer_sessions import SessionServicer
 from services.gateway.servicer_subscriptions import SubscriptionServicer
 from services.gateway.servicer_targets import TargetParts
@@ -85,6 +89,7 @@ class Parts:
     once: Once
     door: FeedDoor
     replicators: ReplicatorDoor
+    risks: RiskDoor
     clock: Clock
     random: Random
 
@@ -102,6 +107,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         PostgresLeases(database, "feed", ttl_ms=0), runtime.clock, pins=PostgresPins(database, ttl_ms=0)
     )
     replicators = Routes(PostgresLeases(database, "replicator", ttl_ms=0), runtime.clock)
+    risks = Routes(PostgresLeases(database, "risk", ttl_ms=0), runtime.clock)
     channels = channel_pool(runtime)
     notifier = AppriseNotifier(_NOTIFY_THREADS, _NOTIFY_TIMEOUT_S)
     parts = Parts(
@@ -112,6 +118,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         once=Once(changes, requests, PostgresAudit(database), fingerprint_keys(settings)),
         door=FeedDoor(channels, routes, runtime.clock),
         replicators=ReplicatorDoor(channels, replicators, runtime.clock),
+        risks=RiskDoor(channels, risks, runtime.clock),
         clock=runtime.clock,
         random=runtime.random,
     )
@@ -121,6 +128,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     await runtime.start(server)
     runtime.spawn("feed routes", routes.run())
     runtime.spawn("replicator routes", replicators.run())
+    runtime.spawn("risk routes", risks.run())
     forget = forgetting(requests, settings.requests_kept_h)
     runtime.spawn("old requests", every(runtime.clock, FORGET_EVERY_S, "old requests", forget))
     relate = relating(changes, RedisRelations(redis))
@@ -171,6 +179,8 @@ def serve(server: GrpcServer, parts: Parts) -> None:
         PostgresHistory(database), views, PostgresCopyOrders(database), PostgresInstruments(database)
     )
     server.add(query_pb2_grpc.add_QueryServiceServicer_to_server, queries, _name(query_pb2))
+    risks = RiskServicer(parts.risks)
+    server.add(risk_pb2_grpc.add_RiskServiceServicer_to_server, risks, _name(risk_pb2))
     signals = signal_pb2_grpc.SignalServiceServicer()
     server.add(signal_pb2_grpc.add_SignalServiceServicer_to_server, signals, _name(signal_pb2))
     auth = auth_pb2_grpc.AuthServiceServicer()

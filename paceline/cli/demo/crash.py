@@ -58,7 +58,7 @@ async def run_crash(stack: Stack, screen: Screen, options: DemoOptions) -> Crash
         control = await exits.enter_async_context(Control(stack.control_url))
         gateway = await exits.enter_async_context(grpc.aio.insecure_channel(stack.gateway, CHANNEL))
         channels = [grpc.aio.insecure_channel(each.address, CHANNEL) for each in stack.services.of("risk")]
-        risks = Risks([await exits.enter_async_context(each) for each in channels])
+        risks = Risks(gateway, [await exits.enter_async_context(each) for each in channels])
         box = await exits.enter_async_context(Mailbox(heard).open())
         return await Crash(stack, screen, options, control, gateway, risks, box).play()
 

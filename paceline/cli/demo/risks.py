@@ -1,4 +1,4 @@
-"""What risk says, asked of every replica: each knows the accounts that it holds."""
+"""What risk says: portfolios of the replicas that hold them, everything else through the gateway."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,8 @@ _PAGE = 1_000
 
 
 class Risks:
-    def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
+    def __init__(self, gateway: grpc.aio.Channel, channels: Sequence[grpc.aio.Channel]) -> None:
+        self._gateway = risk_pb2_grpc.RiskServiceStub(gateway)
         self._stubs = [risk_pb2_grpc.RiskServiceStub(each) for each in channels]
 
     async def portfolios(self) -> dict[str, risk_pb2.Portfolio]:
@@ -30,12 +31,12 @@ class Risks:
         return found
 
     async def liquidations(self) -> list[risk_pb2.Liquidation]:
-        """The oldest first; any replica knows them all."""
+        """The oldest first."""
         found: list[risk_pb2.Liquidation] = []
         token = ""
         while True:
             request = risk_pb2.ListLiquidationsRequest(page_size=_PAGE, page_token=token)
-            page = await self._stubs[0].ListLiquidations(request)
+            page = await self._gateway.ListLiquidations(request)
             found.extend(page.liquidations)
             token = page.next_page_token
             if not token:
@@ -45,6 +46,6 @@ class Risks:
         """In their order; a liquidation of the demo has fewer than a page."""
         request = risk_pb2.ListLiquidationStepsRequest(liquidation_id=liquidation_id, page_size=_PAGE)
         steps: Sequence[executor_pb2.LiquidationStep] = (
-            await self._stubs[0].ListLiquidationSteps(request)
+            await self._gateway.ListLiquidationSteps(request)
         ).steps
         return steps

@@ -48,6 +48,7 @@ from services.gateway.__main__ import Parts, serve
 from services.gateway.feed_door import FeedDoor
 from services.gateway.once import ACTOR_KEY, Once
 from services.gateway.replicator_door import ReplicatorDoor
+from services.gateway.risk_door import RiskDoor
 from tests.integration.gateway.feed_stand_in import FeedStandIn
 
 TOKEN = "planted-access-token"
@@ -204,6 +205,7 @@ async def a_house(database: Database, redis: Redis) -> AsyncIterator[House]:
         ),
         door=FeedDoor(channels, routes, clock),
         replicators=ReplicatorDoor(channels, replicators, clock),
+        risks=RiskDoor(channels, Routes(PostgresLeases(database, "risk", ttl_ms=0), clock), clock),
         clock=clock,
         random=Random(7),
     )

@@ -1,0 +1,79 @@
+"""The gRPC edge of risk: what is a row there is handed on as it is, and its answer handed back.
+
+Portfolios belong to the replica that holds the account, and are asked of it; what is not handed on answers
+UNIMPLEMENTED.
+"""
+
+from typing import Any
+
+import grpc.aio
+
+from paceline.api.v1 import risk_pb2, risk_pb2_grpc
+from services.gateway.once import ACTOR_KEY
+from services.gateway.risk_door import RiskDoor
+
+
+class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
+    def __init__(self, door: RiskDoor) -> None:
+        self._door = door
+
+    async def GetRiskLimits(
+        self, request: risk_pb2.GetRiskLimitsRequest, context: Any
+    ) -> risk_pb2.GetRiskLimitsResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.GetRiskLimits(request, **onward))
+
+    async def UpdateRiskLimits(
+        self, request: risk_pb2.UpdateRiskLimitsRequest, context: Any
+    ) -> risk_pb2.UpdateRiskLimitsResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.UpdateRiskLimits(request, **onward), repeatable=False)
+
+    async def GetKillSwitch(
+        self, request: risk_pb2.GetKillSwitchRequest, context: Any
+    ) -> risk_pb2.GetKillSwitchResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.GetKillSwitch(request, **onward))
+
+    async def ListKillSwitches(
+        self, request: risk_pb2.ListKillSwitchesRequest, context: Any
+    ) -> risk_pb2.ListKillSwitchesResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.ListKillSwitches(request, **onward))
+
+    async def EngageKillSwitch(
+        self, request: risk_pb2.EngageKillSwitchRequest, context: Any
+    ) -> risk_pb2.EngageKillSwitchResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.EngageKillSwitch(request, **onward))
+
+    async def ReleaseKillSwitch(
+        self, request: risk_pb2.ReleaseKillSwitchRequest, context: Any
+    ) -> risk_pb2.ReleaseKillSwitchResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.ReleaseKillSwitch(request, **onward))
+
+    async def GetLiquidation(
+        self, request: risk_pb2.GetLiquidationRequest, context: Any
+    ) -> risk_pb2.GetLiquidationResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.GetLiquidation(request, **onward))
+
+    async def ListLiquidations(
+        self, request: risk_pb2.ListLiquidationsRequest, context: Any
+    ) -> risk_pb2.ListLiquidationsResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.ListLiquidations(request, **onward))
+
+    async def ListLiquidationSteps(
+        self, request: risk_pb2.ListLiquidationStepsRequest, context: Any
+    ) -> risk_pb2.ListLiquidationStepsResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.ListLiquidationSteps(request, **onward))
+
+
+def _onward(context: Any) -> dict[str, Any]:
+    """Whoever asks stays who asks, and waits as long."""
+    metadata = context.invocation_metadata() or ()
+    who = grpc.aio.Metadata(*((key, value) for key, value in metadata if key == ACTOR_KEY))
+    return {"metadata": who, "timeout": context.time_remaining()}

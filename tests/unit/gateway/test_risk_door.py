@@ -1,0 +1,136 @@
+"""The way to risk: any replica is asked, another where one is gone, and whoever asks stays who he is."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from paceline.api.v1 import risk_pb2, risk_pb2_grpc
+from paceline.domain.errors import Unavailable
+from services.gateway.risk_door import ATTEMPTS, RiskDoor
+from services.gateway.servicer_risk import RiskServicer
+
+NAMED = {
+    "GetRiskLimits": risk_pb2.GetRiskLimitsRequest(account_id="fyers:A"),
+    "UpdateRiskLimits": risk_pb2.UpdateRiskLimitsRequest(request_id="r"),
+    "GetKillSwitch": risk_pb2.GetKillSwitchRequest(),
+    "ListKillSwitches": risk_pb2.ListKillSwitchesRequest(page_size=3),
+    "EngageKillSwitch": risk_pb2.EngageKillSwitchRequest(reason="a storm"),
+    "ReleaseKillSwitch": risk_pb2.ReleaseKillSwitchRequest(reason="it is over"),
+    "GetLiquidation": risk_pb2.GetLiquidationRequest(liquidation_id="l"),
+    "ListLiquidations": risk_pb2.ListLiquidationsRequest(page_size=4),
+    "ListLiquidationSteps": risk_pb2.ListLiquidationStepsRequest(liquidation_id="l"),
+}
+
+
+class Answering(risk_pb2_grpc.RiskServiceServicer):
+    """Notes what it is asked and by whom; gone when told so."""
+
+    def __init__(self, *, gone: bool = False) -> None:
+        self.gone = gone
+        self.asked: list[tuple[str, Any, str]] = []
+        for name in NAMED:
+            setattr(self, name, self._method(name))
+
+    def _method(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def answer(request: Any, context: Any) -> Any:
+            who = dict(context.invocation_metadata()).get("x-paceline-actor", "")
+            self.asked.append((name, request, who))
+            if self.gone:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+            return getattr(risk_pb2, f"{name}Response")()
+
+        return answer
+
+
+@dataclass
+class Signposts:
+    named: list[str]
+    doubts: int = 0
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset(self.named)
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+
+class Instant:
+    async def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+
+
+@dataclass
+class Pool:
+    channels: dict[str, grpc.aio.Channel]
+
+    async def channel(self, address: str) -> grpc.aio.Channel:
+        return self.channels[address]
+
+
+@dataclass
+class Caller:
+    """As a servicer sees whoever asks."""
+
+    metadata: Sequence[tuple[str, str]] = field(default=(("x-paceline-actor", "ana"), ("other", "thing")))
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        return self.metadata
+
+    def time_remaining(self) -> float:
+        return 60.0
+
+
+@asynccontextmanager
+async def an_edge(*servicers: Answering) -> AsyncIterator[RiskServicer]:
+    async with AsyncExitStack() as stack:
+        channels: dict[str, grpc.aio.Channel] = {}
+        for number, servicer in enumerate(servicers):
+            server = grpc.aio.server()
+            risk_pb2_grpc.add_RiskServiceServicer_to_server(servicer, server)
+            port = server.add_insecure_port("127.0.0.1:0")
+            await server.start()
+            stack.push_async_callback(server.stop, None)
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+            channels[str(number)] = await stack.enter_async_context(channel)
+        made: Any = RiskDoor
+        yield RiskServicer(made(Pool(channels), Signposts(list(channels)), Instant()))
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_it_is_handed_on_as_it_is_with_whoever_asks(name: str) -> None:
+    there = Answering()
+    async with an_edge(there) as edge:
+        answer = await getattr(edge, name)(NAMED[name], Caller())
+    assert isinstance(answer, getattr(risk_pb2, f"{name}Response"))
+    assert there.asked == [(name, NAMED[name], "ana")]
+
+
+async def test_where_one_is_gone_another_answers() -> None:
+    gone, there = Answering(gone=True), Answering()
+    async with an_edge(gone, there) as edge:
+        await edge.EngageKillSwitch(risk_pb2.EngageKillSwitchRequest(reason="a storm"), Caller())
+    assert (len(gone.asked), len(there.asked)) == (1, 1)
+
+
+async def test_a_change_that_may_have_been_carried_out_is_not_sent_again() -> None:
+    gone, there = Answering(gone=True), Answering()
+    async with an_edge(gone, there) as edge:
+        with pytest.raises(Unavailable, match="risk did not answer"):
+            await edge.UpdateRiskLimits(risk_pb2.UpdateRiskLimitsRequest(), Caller())
+    assert (len(gone.asked), there.asked) == (1, [])
+
+
+async def test_where_nobody_answers_it_is_said_after_a_few_tries() -> None:
+    gone = Answering(gone=True)
+    async with an_edge(gone) as edge:
+        with pytest.raises(Unavailable, match="no risk answers"):
+            await edge.GetRiskLimits(risk_pb2.GetRiskLimitsRequest(), Caller())
+    assert len(gone.asked) == ATTEMPTS
+    async with an_edge() as edge:
+        with pytest.raises(Unavailable, match="no risk answers"):
+            await edge.GetRiskLimits(risk_pb2.GetRiskLimitsRequest(), Caller())
