@@ -163,9 +163,6 @@ async def test_every_broken_rule_is_told_at_once(house: House) -> None:
     }
 
 
-NOT_YET = [_settings(mode=subscription_pb2.COPY_MODE_ON_ORDER)]
-
-
 OF_ALL_KINDS = [
     _settings(sizing=sizing("FIXED_QUANTITY", "5")),
     _settings(sizing=sizing("FIXED_NOTIONAL", "5000.5")),
@@ -233,12 +230,10 @@ async def test_what_is_held_under_one_name_is_not_renamed(house: House) -> None:
     assert fields_of(refused) == {"subscription.reverse"}
 
 
-async def test_what_cannot_be_copied_yet_is_refused_before_it_is_stored(house: House) -> None:
+async def test_orders_may_be_mirrored_as_well(house: House) -> None:
     leader, follower = await house.an_account(), await house.an_account()
-    for early in NOT_YET:
-        status = await refusal_of(create(house, subscription(leader, follower, **early)))
-        assert (status.code, status.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE"), early
-        assert "not supported yet" in status.message
+    mirrored = subscription(leader, follower, mode=subscription_pb2.COPY_MODE_ON_ORDER)
+    assert (await create(house, mirrored)).mode == subscription_pb2.COPY_MODE_ON_ORDER
 
 
 async def test_a_circle_of_any_length_has_a_reason_of_its_own(house: House) -> None:
