@@ -20,7 +20,7 @@ from tests.integration.gateway.house import account
 PATIENCE_S = 30
 SERVICES = {
     f"paceline.api.v1.{name}Service"
-    for name in ("Account", "Auth", "Query", "Session", "Signal", "Subscription")
+    for name in ("Account", "Auth", "Query", "Risk", "Session", "Signal", "Subscription")
 }
 
 
