@@ -144,6 +144,7 @@ async def _verdict(stage: Stage, options: Options, load: Load, findings: Finding
     scope, minutes = options.scope, options.minutes
     hits = (await stage.control.get("/faults"))["hits"] | dict(stage.tally)
     short = [*scope.shortfalls(minutes, findings.load, load.unit, hits), *load.shortfalls(), *_durable(stage)]
+    stage.keep(findings.breaks)
     done = Done(hits, stage.kills, stage.blows, tuple(short))
     return Verdict(scope.name, options.seed, minutes, findings, done, str(stage.log))
 

@@ -1,6 +1,7 @@
 """The scopes there are."""
 
 from chaos.copy.load import CopyLoad
+from chaos.copy.orders import OrderLeader
 from chaos.faults import broker, stores
 from chaos.faults.processes import kill, stop_longer_than
 from chaos.feed.load import LeadersLoad
@@ -54,7 +55,7 @@ COPY = Scope(
     services={"feed": 2, "replicator": 2, "executor": 2, "risk": 1, "gateway": 1},
     environment=QUICK,
     faults=(kill("feed", "replicator", "executor", often=48),),
-    load=CopyLoad,
+    load=lambda: CopyLoad(beside=OrderLeader()),
     load_a_minute=500,
 )
 EXECUTOR = Scope(

@@ -3,11 +3,13 @@
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import grpc
 
+from chaos.verdict import Break
 from paceline.adapters.postgres.database import Database
 from paceline.cli.demo.control import Control
 from paceline.cli.demo.people import Registrar
@@ -41,6 +43,11 @@ class Stage:
         self.blows.append(row)
         with (self.log / "blows.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def keep(self, breaks: Sequence[Break]) -> None:
+        """All of them beside the logs; the verdict shows the first."""
+        rows = (json.dumps(asdict(each) | {"ill": each.ill.value}) for each in breaks)
+        (self.log / "breaks.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
 
     def replicas(self, service: str) -> list[Process]:
         return self.stack.services.of(service)

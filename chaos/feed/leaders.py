@@ -55,32 +55,32 @@ class Leaders:
         order_id = ""
         for step in idea.steps:
             try:
-                order_id = await self._step(client, self.quoted[idea.symbol], step, order_id)
+                order_id = await carry_out(self.control, client, self.quoted[idea.symbol], step, order_id)
             except ControlError as refusal:
                 self.refused[type(step).__name__] += 1
                 if not order_id:
                     return
                 del refusal
 
-    async def _step(self, client: str, what: Quoted, step: Step, order_id: str) -> str:
-        """The order's id, once there is one."""
-        match step:
-            case Place() | Trade():
-                path = "/orders" if isinstance(step, Place) else "/trades"
-                made = await self.control.post(path, _order(client, what, step))
-                return str(made["order"]["id"])
-            case Fill(lots, parts):
-                body = {"qty": lots * what.lot, "parts": parts}
-                await self.control.post(f"/orders/{order_id}/fill", body)
-            case Modify():
-                await self.control.patch(f"/orders/{order_id}", _change(what, step))
-            case Cancel():
-                await self.control.delete(f"/orders/{order_id}")
-            case Move(ticks):
-                await self.control.post("/prices", {"prices": {what.symbol: what.price(ticks)}})
-            case Pause(seconds):
-                await asyncio.sleep(seconds)
-        return order_id
+
+async def carry_out(control: Control, client: str, what: Quoted, step: Step, order_id: str) -> str:
+    """One step; the id of the order that later ones are about, once there is one."""
+    match step:
+        case Place() | Trade():
+            path = "/orders" if isinstance(step, Place) else "/trades"
+            made = await control.post(path, _order(client, what, step))
+            return str(made["order"]["id"])
+        case Fill(lots, parts):
+            await control.post(f"/orders/{order_id}/fill", {"qty": lots * what.lot, "parts": parts})
+        case Modify():
+            await control.patch(f"/orders/{order_id}", _change(what, step))
+        case Cancel():
+            await control.delete(f"/orders/{order_id}")
+        case Move(ticks):
+            await control.post("/prices", {"prices": {what.symbol: what.price(ticks)}})
+        case Pause(seconds):
+            await asyncio.sleep(seconds)
+    return order_id
 
 
 def _order(client: str, what: Quoted, step: Place | Trade) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """What is judged, fetched from both sides: the platform's public questions and the simulator's books."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import grpc
@@ -32,9 +32,9 @@ class Books:
             events=events,
             seed=seed,
             decisions=await self._decisions(),
-            copies=await self._copies(),
+            copies=[copy for copy in await self._copies() if copy.client in followers],
             booked=[_booked(order) for order in orders if order["client_id"] in followers],
-            open_positions=_not_flat(positions, leader),
+            open_positions=_not_flat(positions, leader, followers),
             frames=[
                 Frame(each["order_id"], each["trade"], each["sent_at"]["mono_ns"])
                 for each in frames
@@ -44,11 +44,12 @@ class Books:
         )
 
     async def _decisions(self) -> list[Decided]:
+        of_leader = copy_order_pb2.DecisionFilter(leader_id=self._people.leader_id)
         found: list[Decided] = []
         token = ""
         while True:
             page = await self._query.ListDecisions(
-                query_pb2.ListDecisionsRequest(page_size=_PAGE, page_token=token)
+                query_pb2.ListDecisionsRequest(filter=of_leader, page_size=_PAGE, page_token=token)
             )
             found.extend(_decided(each) for each in page.decisions)
             token = page.next_page_token
@@ -91,10 +92,11 @@ def _copied(wire: copy_order_pb2.CopyOrder) -> Copied:
     )
 
 
-def _not_flat(positions: Sequence[Mapping[str, Any]], leader: str) -> int:
+def _not_flat(positions: Sequence[Mapping[str, Any]], leader: str, followers: Set[str]) -> int:
     """Followers' positions in what the leader no longer holds."""
     held = {each["symbol"] for each in positions if each["client_id"] == leader and each["netQty"]}
-    return sum(bool(each["netQty"]) and each["symbol"] not in held for each in positions)
+    theirs = (each for each in positions if each["client_id"] in followers)
+    return sum(bool(each["netQty"]) and each["symbol"] not in held for each in theirs)
 
 
 def _booked(row: Mapping[str, Any]) -> Booked:
