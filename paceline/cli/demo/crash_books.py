@@ -92,7 +92,8 @@ def _words(step: executor_pb2.LiquidationStep) -> str:
     state = executor_pb2.LiquidationState.Name(step.state).removeprefix("LIQUIDATION_STATE_").lower()
     key = f" {step.key.instrument_id}" if step.HasField("key") else ""
     left = f", {step.remaining.value} left" if step.HasField("remaining") else ""
-    return f"{state.replace('_', ' ')}: {step.detail}{key}{left}"
+    said = f": {step.detail}" if step.detail else ""
+    return f"{state.replace('_', ' ')}{said}{key}{left}"
 
 
 def _clock(time: Timestamp) -> str:
