@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -33,7 +34,6 @@ class OrderLeader:
     def __init__(self) -> None:
         self._most: Counter[str] = Counter()
         """The largest quantity that an order of his ever asked for."""
-        self._refused: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
 
     async def enrol(self, stage: Stage, taken: Sequence[str]) -> tuple[str, ...]:
@@ -93,11 +93,9 @@ class OrderLeader:
     async def _round(self, one: Round) -> None:
         order_id = ""
         for step in one.steps:
-            try:
+            # An order may have ended by itself: what is open at last is closed.
+            with suppress(ControlError):
                 order_id = await self._step(self._quoted[one.symbol], step, order_id)
-            except ControlError:
-                # It had ended by itself, or others were faster: what is open at last is closed.
-                self._refused[type(step).__name__] += 1
 
     async def _step(self, what: Quoted, step: Step, order_id: str) -> str:
         match step:
@@ -122,10 +120,9 @@ class OrderLeader:
                 await self._ask_fill(row["id"], quantity)
 
     async def _ask_fill(self, order_id: str, quantity: int) -> None:
-        try:
+        # Unless it was filled or cancelled since it was seen.
+        with suppress(ControlError):
             await self._stage.control.post(f"/orders/{order_id}/fill", {"qty": quantity})
-        except ControlError:
-            self._refused["Nibble"] += 1
 
     async def _close(self, what: Quoted) -> None:
         control = self._stage.control
