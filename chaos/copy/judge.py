@@ -1,7 +1,9 @@
 """The demo's judgement as breaks of laws. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from chaos.verdict import Break, Ill
 from paceline.cli.demo.judge import Evidence, Verdict, judge
@@ -20,6 +22,14 @@ def breaks(evidence: Evidence, open_orders: list[str]) -> Iterator[Break]:
     if open_orders:
         law = "every copy order comes to an end"
         yield Break(Ill.UNSETTLED, law, {"first": open_orders[0]}, times=len(open_orders))
+
+
+def with_windows(found: Iterable[Break], limits: Iterable[Mapping[str, Any]]) -> Iterator[Break]:
+    """The same, with whose windows were breached, by the broker's own rows."""
+    over = [row for row in limits if any(row["breaches"].values())]
+    whose = {row["client_id"]: {"breaches": row["breaches"], "peak": row["peak"]} for row in over}
+    for each in found:
+        yield replace(each, where=whose) if each.ill is Ill.WINDOW_BREACHED else each
 
 
 def _counted(verdict: Verdict, evidence: Evidence) -> Iterator[Break]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from chaos.copy.judge import breaks
+from chaos.copy.judge import breaks, with_windows
 from chaos.copy.laws import judge
 from chaos.copy.orders import OrderLeader
 from chaos.person import People
@@ -60,7 +60,8 @@ class CopyLoad:
 
     async def findings(self) -> Findings:
         evidence = await self._books.evidence(len(self._steps), self._stage.seed)
-        found = tuple(breaks(evidence, await self._day.open_orders()))
+        limits = (await self._stage.control.get("/limits"))["limits"]
+        found = tuple(with_windows(breaks(evidence, await self._day.open_orders()), limits))
         copies = len(evidence.booked)
         if self._orders is not None:
             beside = await self._orders.evidence()

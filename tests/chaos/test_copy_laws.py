@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from chaos.copy.judge import with_windows
 from chaos.copy.laws import Asked, Booked, Copy, Decided, Evidence, Follower, Traded, judge
 from chaos.verdict import Break, Ill
 
@@ -155,3 +156,14 @@ def test_a_plan_that_was_given_up_and_a_stop_that_came_too_late_are_no_breaks() 
 
 def test_fills_may_carry_less_than_a_lot_over_and_orders_may_not() -> None:
     assert [each.where["account"] for each in judge(asking(9))] == [MIRROR]
+
+
+def test_a_breached_window_is_told_with_its_account() -> None:
+    peak = {"second": 11, "minute": 90, "day": 90}
+    over = {"client_id": MIRROR, "breaches": {"second": 2, "minute": 0, "day": 0}, "peak": peak}
+    kept = {"client_id": FILLER, "breaches": {"second": 0, "minute": 0, "day": 0}, "peak": peak}
+    other = Break(Ill.LOST, "a plan is sent", {"tag": "x"})
+    found = [other, Break(Ill.WINDOW_BREACHED, "the broker's limit windows are kept", times=2)]
+    same, windows = with_windows(found, [over, kept])
+    assert same == other
+    assert windows.where == {MIRROR: {"breaches": over["breaches"], "peak": peak}}
