@@ -26,7 +26,7 @@ class Traded:
     logs: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traded]:
     logs = tmp_path_factory.mktemp("logs")
     with receiving() as receiver:
