@@ -7,6 +7,7 @@ event is planned, is the pause. The same is asked with nothing to do, for what t
 
 import asyncio
 import base64
+import gc
 import logging
 import secrets
 import sys
@@ -52,6 +53,7 @@ from paceline.ports.broker import NO_SECRET, Listing, Tokens
 from paceline.ports.sessions import SessionId
 from paceline.runtime.credentials import app_context, sealed_tokens
 from paceline.runtime.lifecycle import Runtime
+from paceline.runtime.main import GC_THRESHOLDS
 from paceline.runtime.metric_names import COMMIT_SECONDS, PLAN_SECONDS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.settings import load
@@ -110,7 +112,8 @@ class _Pauses:
 
 
 def measured(subscriptions: int, rounds: int) -> Planned:
-    """What the service has to say goes to standard error, and no more of it than warnings."""
+    """As a service collects its garbage; what it has to say goes to standard error, if it is a warning."""
+    gc.set_threshold(*GC_THRESHOLDS)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

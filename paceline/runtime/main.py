@@ -22,7 +22,7 @@ from paceline.runtime.telemetry import start_telemetry
 
 S = TypeVar("S", bound=CommonSettings)
 EXIT_SETUP = 2
-_GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (50_000, 20, 50)
 """What a service keeps, it keeps for the day: walking through all of it every few events stops the loop for
 tens of milliseconds and frees nothing.
 """
@@ -69,7 +69,7 @@ def run(
         sample_ratio=settings.trace_sample_ratio,
     )
 
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def live_and_die() -> int:
         runtime = Runtime(
