@@ -85,9 +85,11 @@ class Bare:
             for _ in range(_IN_A_MINUTE):
                 if time.monotonic() >= ends:
                     return
+                again = time.monotonic() + _APART_S
                 await self.place(key, _order(side))
                 placed += 1
                 side = -side
+                await asyncio.sleep(again - time.monotonic())
 
         began = time.monotonic()
         await asyncio.gather(*(keep(key) for key in self.keys))

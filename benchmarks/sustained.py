@@ -70,9 +70,8 @@ class _Driver:
 
     async def _fill(self, leader: int) -> None:
         day, _ = self.days[leader]
-        side = 1 if (self.fills // len(self.days)) % 2 == 0 else -1
         self.fills += 1
-        await day.fill(Step(SYMBOL, side, QUANTITY))
+        await day.fill(Step(SYMBOL, 1, QUANTITY))  # an exit would take back what is not filled yet
 
     async def accepted(self) -> int:
         """Copies: what the broker has, less what the leaders placed there."""
@@ -124,7 +123,8 @@ async def _measured(
     ):
         registrar = Registrar(channel, control)
         crowds = [
-            await registrar.enrol([Habit(Decimal(1))] * followers_each, lambda: None) for _ in range(leaders)
+            await registrar.enrol([Habit(Decimal(1))] * followers_each, lambda: None, crowd=f"{number}C")
+            for number in range(leaders)
         ]
         await registrar.wait_for_sessions(leaders * (followers_each + 1), lambda _count: None)
         await bare.rate(_WARM_S)

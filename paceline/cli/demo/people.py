@@ -48,10 +48,10 @@ class Registrar:
         self._subscriptions = subscription_pb2_grpc.SubscriptionServiceStub(channel)
         self._control = control
 
-    async def enrol(self, habits: Sequence[Habit], done: Callable[[], None]) -> People:
-        """`done` is called for every account that is set up."""
-        (leader,) = await self.at_broker({"count": 1, "prefix": "XL", "watch": True})
-        followers = await self.at_broker({"count": len(habits), "prefix": "XF"})
+    async def enrol(self, habits: Sequence[Habit], done: Callable[[], None], *, crowd: str = "") -> People:
+        """`done` is called for every account that is set up; several crowds have names that differ."""
+        (leader,) = await self.at_broker({"count": 1, "prefix": f"XL{crowd}", "watch": True})
+        followers = await self.at_broker({"count": len(habits), "prefix": f"XF{crowd}"})
         app_id = await self.open_app()
         leader_id = await self.open_leader(leader["client_id"], app_id)
         done()
