@@ -147,7 +147,7 @@ def _who_takes(option: Option) -> str:
     return "; ".join(f"{', '.join(names)}: {default}" for default, names in by_default.items())
 
 
-def _listed(value: Any) -> str:
+def _listed(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

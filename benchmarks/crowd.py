@@ -35,29 +35,35 @@ class Crowd:
 async def enrolled(control: Control, database: Database, seal: KeyringSeal, count: int) -> Crowd:
     """So many leaders, each with a good token."""
     made = await at_broker(control, "XF", count)
-    await _app(database, seal, made[0])
-    accounts, sessions = PostgresAccounts(database), PostgresSessions(database)
-
-    async def enrol(row: dict[str, Any]) -> None:
-        client = row["client_id"]
-        account_id = AccountId(f"{Broker.FYERS.value}:{client}")
-        await accounts.create(
-            Account(
-                account_id,
-                Broker.FYERS,
-                client,
-                AccountType.STRATEGY_PROVIDER,
-                AccountState.ACTIVE,
-                frozenset({Segment.CAPITAL_MARKET}),
-                _APP,
-            )
-        )
-        session = SessionId(account_id)
-        tokens = Tokens(Secret(row["access_token"]), NO_SECRET, time.time_ns() + _LIVES_NS, client)
-        await sessions.set_tokens(session, sealed_tokens(seal, session, tokens))
-
-    await together(enrol(row) for row in made)
+    first = made[0]
+    await open_app(database, seal, first["app_id"], first["redirect_uri"], first["secret"])
+    await together(
+        enrol(database, seal, row["client_id"], AccountType.STRATEGY_PROVIDER, row["access_token"])
+        for row in made
+    )
     return Crowd([row["client_id"] for row in made])
+
+
+async def open_app(
+    database: Database, seal: KeyringSeal, app_id: str, redirect_uri: str, secret: str
+) -> None:
+    """The broker's app through which all of them log in."""
+    app = BrokerApp(_APP, Broker.FYERS, app_id, redirect_uri)
+    await PostgresBrokerApps(database).create(app, seal.seal(secret.encode(), app_context(_APP)))
+
+
+async def enrol(
+    database: Database, seal: KeyringSeal, client: str, type_: AccountType, access_token: str
+) -> None:
+    """An active account with a token."""
+    account_id = AccountId(f"{Broker.FYERS.value}:{client}")
+    segments = frozenset({Segment.CAPITAL_MARKET})
+    await PostgresAccounts(database).create(
+        Account(account_id, Broker.FYERS, client, type_, AccountState.ACTIVE, segments, _APP)
+    )
+    session = SessionId(account_id)
+    tokens = Tokens(Secret(access_token), NO_SECRET, time.time_ns() + _LIVES_NS, client)
+    await PostgresSessions(database).set_tokens(session, sealed_tokens(seal, session, tokens))
 
 
 async def at_broker(control: Control, prefix: str, count: int) -> list[dict[str, Any]]:
@@ -81,8 +87,3 @@ async def until_live(database: Database, count: int, since_s: float, within_s: f
     except TimeoutError:
         raise TimeoutError(f"{count - live} of {count} sessions are not live after {within_s:g} s") from None
     return time.time()
-
-
-async def _app(database: Database, seal: KeyringSeal, row: dict[str, Any]) -> None:
-    app = BrokerApp(_APP, Broker.FYERS, row["app_id"], row["redirect_uri"])
-    await PostgresBrokerApps(database).create(app, seal.seal(row["secret"].encode(), app_context(_APP)))

@@ -33,7 +33,7 @@ _SHARE = Instrument(
 _RAW = b'{"trades":{"id":"26010100000001","id_fill":"26010100000001-1"},"s":"ok"}'
 
 
-def fill(account: AccountId, order: str, trade: str, quantity: int = 10) -> Fact:
+def fill(account: AccountId, order: str, trade: str, quantity: int = 10, at_ns: int = NOON_NS) -> Fact:
     body = Fill(
         account_id=account,
         order_id=BrokerOrderId(order),
@@ -44,7 +44,7 @@ def fill(account: AccountId, order: str, trade: str, quantity: int = 10) -> Fact
         side=Side.BUY,
         quantity=Decimal(quantity),
         price=_PRICE,
-        broker_time_ns=NOON_NS,
+        broker_time_ns=at_ns,
         fees=(Fee("brokerage", Decimal("0.05"), "INR"),),
     )
     return Fact(
@@ -52,8 +52,8 @@ def fill(account: AccountId, order: str, trade: str, quantity: int = 10) -> Fact
         account_id=account,
         kind=EventKind.FILL,
         body=body,
-        broker_time_ns=NOON_NS,
-        seen_ns=NOON_NS + 1_000_000,
+        broker_time_ns=at_ns,
+        seen_ns=at_ns + 1_000_000,
         recovered=False,
         raw=_RAW,
     )

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -25,33 +25,26 @@ import structlog
 import uvloop
 
 from benchmarks import given
+from benchmarks.crowd import enrol, open_app
 from paceline.adapters.clock import SystemClock
-from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.migrate import upgrade
 from paceline.adapters.postgres.pool import PoolOptions, open_database
-from paceline.adapters.postgres.sessions import PostgresSessions
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.seal import KeyringSeal
 from paceline.adapters.wire.events import event_to_wire
 from paceline.api.v1 import feed_pb2, feed_pb2_grpc
 from paceline.cli.demo.people import together
-from paceline.domain.account import Account, AccountState, AccountType, Broker
-from paceline.domain.event import Event, Fact
-from paceline.domain.ids import AccountId, BrokerAppId, Epoch, Offset
-from paceline.domain.instrument import Segment
-from paceline.domain.order import Fill
+from paceline.domain.account import AccountType, Broker
+from paceline.domain.event import Event
+from paceline.domain.ids import Epoch, Offset
 from paceline.domain.partitioning import PARTITIONS, partition_of
-from paceline.domain.secret import Secret
 from paceline.embedded.ports import LOOPBACK
 from paceline.embedded.postgres import EmbeddedPostgres
 from paceline.embedded.redis import EmbeddedRedis
-from paceline.ports.accounts import BrokerApp
-from paceline.ports.broker import NO_SECRET, Listing, Tokens
-from paceline.ports.sessions import SessionId
-from paceline.runtime.credentials import app_context, sealed_tokens
+from paceline.ports.broker import Listing
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import GC_THRESHOLDS
 from paceline.runtime.metric_names import COMMIT_SECONDS, PLAN_SECONDS
@@ -61,11 +54,9 @@ from paceline.runtime.telemetry import start_telemetry
 from services.replicator.__main__ import compose
 from services.replicator.settings import Settings
 
-_APP = BrokerAppId("bench")
 _WITHIN_S = 120.0
 _LOOK_S = 0.005
 _NS_PER_MS = 1_000_000
-_LIVES_NS = 3_600_000_000_000
 _WARM_UP = 2
 
 
@@ -152,7 +143,8 @@ async def _rounds(
         for number in range(1, _WARM_UP + rounds + 1):
             before = _sums(metrics)
             pauses.take_ms()
-            (event,) = (await journal.append(*_fill(number))).events
+            fact = given.fill(given.LEADER, f"O{number}", f"T{number}", 40, time.time_ns())
+            (event,) = (await journal.append(partition_of(given.LEADER), Epoch(1), [fact])).events
             feed.events.put_nowait(event)
             await _until_offset(database, event.offset)
             longest.append(pauses.take_ms())
@@ -166,23 +158,6 @@ async def _rounds(
         watching.cancel()
     await _require_all(database, subscriptions * (_WARM_UP + rounds))
     return Planned(planned[_WARM_UP:], committed[_WARM_UP:], longest[_WARM_UP:], idle_ms)
-
-
-def _fill(number: int) -> tuple[Any, Epoch, list[Any]]:
-    fact = given.fill(given.LEADER, f"O{number}", f"T{number}", 40)
-    now_ns = time.time_ns()
-    body = replace(_body(fact), broker_time_ns=now_ns)
-    return (
-        partition_of(given.LEADER),
-        Epoch(1),
-        [replace(fact, body=body, broker_time_ns=now_ns, seen_ns=now_ns)],
-    )
-
-
-def _body(fact: Fact) -> Fill:
-    if not isinstance(fact.body, Fill):
-        raise TypeError(f"{fact.identity} is no fill")
-    return fact.body
 
 
 def _sums(metrics: Metrics) -> tuple[float, float, float]:
@@ -213,25 +188,16 @@ async def _require_all(database: Database, wanted: int) -> None:
 
 
 async def _enrolled(database: Database, seal: KeyringSeal, count: int) -> None:
-    accounts, sessions = PostgresAccounts(database), PostgresSessions(database)
-    app = BrokerApp(_APP, Broker.FYERS, "BENCH-100", "http://127.0.0.1/back")
-    await PostgresBrokerApps(database).create(app, seal.seal(b"secret", app_context(_APP)))
+    await open_app(database, seal, "BENCH-100", "http://127.0.0.1/back", "secret")
     listing = Listing(given.market().instruments[given.KEY.instrument_id], "101000000003045")
     await PostgresInstruments(database).save(Broker.FYERS, [listing], datetime.now(UTC).date())
-
-    async def enrol(account_id: AccountId, type_: AccountType) -> None:
-        client = account_id.partition(":")[2]
-        segments = frozenset({Segment.CAPITAL_MARKET})
-        await accounts.create(
-            Account(account_id, Broker.FYERS, client, type_, AccountState.ACTIVE, segments, _APP)
-        )
-        session = SessionId(account_id)
-        tokens = Tokens(Secret("token"), NO_SECRET, time.time_ns() + _LIVES_NS, client)
-        await sessions.set_tokens(session, sealed_tokens(seal, session, tokens))
-
     copied = [given.copier(number, Decimal("1.5")).subscription for number in range(count)]
-    await together(enrol(each.follower, AccountType.COPY_FOLLOWER) for each in copied)
-    await enrol(given.LEADER, AccountType.STRATEGY_PROVIDER)
+    roles = {each.follower: AccountType.COPY_FOLLOWER for each in copied}
+    roles[given.LEADER] = AccountType.STRATEGY_PROVIDER
+    await together(
+        enrol(database, seal, account_id.partition(":")[2], role, "token")
+        for account_id, role in roles.items()
+    )
     await PostgresSubscriptions(database).create_many(copied)
     await database.execute("UPDATE sessions SET state = 'LIVE'")
 
