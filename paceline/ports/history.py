@@ -1,6 +1,7 @@
 """What happened, page by page: events, decisions, orders, ledgers, the audit.
 
-Each page goes on behind a mark that its list gave; everything but ledgers and instruments is newest first.
+Each page goes on behind a mark that its list gave; everything but ledgers, their lines and instruments is
+newest first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from paceline.domain.ids import (
     Tag,
 )
 from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, InstrumentKind, Segment
-from paceline.domain.ledger import Ledger
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 from paceline.domain.order import Side
 from paceline.ports.audit import AuditEntry
 from paceline.ports.broker import MalformedKind
@@ -40,6 +41,8 @@ OrderMark = tuple[int, CopyOrderId]
 TradeMark = tuple[datetime, EventIdentity]
 LedgerMark = tuple[str, str, str]
 """Subscription, instrument and product."""
+LineMark = tuple[datetime, str]
+"""When it was written, and what tells it from the others of its moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,14 @@ class LedgerFilter:
     include_flat: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    subscription_id: SubscriptionId
+    key: InstrumentKey | None = None
+    kind: EntryKind | None = None
+    written: Moments = Moments()
+
+
 class TradeState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
@@ -136,7 +147,7 @@ class InstrumentFilter:
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """With its orders, not with its ledger lines."""
+    """With its orders and changes, not with its ledger lines."""
 
     decision: Decision
     cause: Cause
@@ -189,6 +200,13 @@ class LedgerView:
     ledger: Ledger
     lot: Decimal | None
     """None where no master knows the instrument."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLineView:
+    entry: LedgerEntry
+    written_at: datetime
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +276,12 @@ class History(Protocol):
     async def ledgers(
         self, which: LedgerFilter, after: LedgerMark | None, limit: int
     ) -> Sequence[LedgerView]: ...
+
+    async def ledger_lines(
+        self, which: LineFilter, after: LineMark | None, limit: int
+    ) -> Sequence[LedgerLineView]:
+        """Of one subscription, in the order of writing."""
+        ...
 
     async def trades(
         self, which: TradeFilter, before: TradeMark | None, limit: int

@@ -6,10 +6,12 @@ from paceline.adapters.wire.enums import (
     EVENT_KIND,
     EXCHANGE,
     INSTRUMENT_KIND,
+    LEDGER_ENTRY_KIND,
     SEGMENT,
     TRADE_STATE,
 )
 from paceline.adapters.wire.fields import required, within
+from paceline.adapters.wire.orders import key_from_wire
 from paceline.adapters.wire.past import moments_of, nanoseconds_of
 from paceline.api.v1 import copy_order_pb2, query_pb2
 from paceline.domain.ids import (
@@ -27,6 +29,7 @@ from paceline.ports.history import (
     EventFilter,
     InstrumentFilter,
     LedgerFilter,
+    LineFilter,
     OrderFilter,
     TradeFilter,
 )
@@ -70,6 +73,16 @@ def ledgers_of(wire: query_pb2.ListLedgersRequest) -> LedgerFilter:
         follower=AccountId(wire.follower_id) if wire.follower_id else None,
         instrument_id=InstrumentId(wire.instrument_id) if wire.instrument_id else None,
         include_flat=wire.include_flat,
+    )
+
+
+def lines_of(wire: query_pb2.ListLedgerEntriesRequest) -> LineFilter:
+    """Of one subscription."""
+    return LineFilter(
+        subscription_id=SubscriptionId(required(wire.subscription_id, "subscription_id")),
+        key=within("key", key_from_wire, wire.key) if wire.HasField("key") else None,
+        kind=LEDGER_ENTRY_KIND.read(wire.kind, "kind") if wire.kind else None,
+        written=within("created", moments_of, wire.created),
     )
 
 

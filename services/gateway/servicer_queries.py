@@ -9,7 +9,12 @@ from paceline.adapters.wire.decisions import ledger_to_wire
 from paceline.adapters.wire.enums import BROKER
 from paceline.adapters.wire.events import event_to_wire
 from paceline.adapters.wire.fields import required, within
-from paceline.adapters.wire.past import decision_view_to_wire, decisions_of, trade_view_to_wire
+from paceline.adapters.wire.past import (
+    decision_view_to_wire,
+    decisions_of,
+    line_view_to_wire,
+    trade_view_to_wire,
+)
 from paceline.api.v1 import query_pb2, query_pb2_grpc
 from paceline.domain.errors import Invalid, NotFound
 from paceline.domain.event import Event
@@ -18,7 +23,14 @@ from paceline.domain.instrument import Instrument
 from paceline.domain.instrument_master import canonical
 from paceline.ports.audit import AuditEntry
 from paceline.ports.copy_orders import CopyOrders, CopyRow
-from paceline.ports.history import DeadLetterView, DecisionView, History, LedgerView, TradeView
+from paceline.ports.history import (
+    DeadLetterView,
+    DecisionView,
+    History,
+    LedgerLineView,
+    LedgerView,
+    TradeView,
+)
 from paceline.ports.instruments import Instruments
 from paceline.ports.views import Readiness, Views
 from paceline.runtime.paging import (
@@ -156,6 +168,19 @@ class QueryServicer(query_pb2_grpc.QueryServiceServicer):
         )
         wires = [ledger_to_wire(view.subscription_id, view.key, view.ledger, view.lot) for view in views]
         return query_pb2.ListLedgersResponse(ledgers=wires, next_page_token=token)
+
+    async def ListLedgerEntries(
+        self, request: query_pb2.ListLedgerEntriesRequest, context: Any
+    ) -> query_pb2.ListLedgerEntriesResponse:
+        which = filters.lines_of(request)
+
+        async def fetch(after: str, limit: int) -> Sequence[LedgerLineView]:
+            return await self._history.ledger_lines(which, moment_and_text_of(after), limit)
+
+        views, token = await paged(request, fetch, lambda view: mark_of(view.written_at, view.mark))
+        return query_pb2.ListLedgerEntriesResponse(
+            ledger_entries=[line_view_to_wire(view) for view in views], next_page_token=token
+        )
 
     async def ListReadiness(
         self, request: query_pb2.ListReadinessRequest, context: Any

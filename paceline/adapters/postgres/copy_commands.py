@@ -40,6 +40,7 @@ _INSERT = sql("copy_command_insert")
 _SUPERSEDE = sql("copy_command_supersede")
 _OPEN = sql("copy_command_open")
 _BY_IDS = sql("copy_command_by_ids")
+_BY_DECISIONS = sql("copy_command_by_decisions")
 _RESULTS = sql("copy_command_results")
 _RESPEC = sql("copy_order_respec")
 _OPEN_ROWS = sql("open_rows_of_keys")
@@ -109,6 +110,15 @@ async def read_open_rows(
         found[SubscriptionId(row["subscription_id"]), order.spec.key].append(
             OpenRow(order, _command_beside(row, order))
         )
+    return found
+
+
+async def commands_of_decisions(
+    database: Database, decisions: Iterable[DecisionId]
+) -> Mapping[DecisionId, Sequence[CopyCommand]]:
+    found: dict[DecisionId, list[CopyCommand]] = {}
+    for row in await database.fetch(_BY_DECISIONS, list(decisions)):
+        found.setdefault(DecisionId(row["decision_id"]), []).append(_command_of(row))
     return found
 
 

@@ -1,11 +1,11 @@
 """Decisions as rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from paceline.adapters.postgres.copy_rows import key_columns, key_of
 from paceline.adapters.postgres.database import Row
-from paceline.domain.copy_order import CopyOrder, Intent
+from paceline.domain.copy_order import CopyCommand, CopyOrder, Intent
 from paceline.domain.copying.decision import Decision, Outcome, SizingInputs, SkipReason
 from paceline.domain.ids import AccountId, DecisionId, EventIdentity, SubscriptionId
 from paceline.domain.order import Side
@@ -50,7 +50,7 @@ def _sizing_columns(sizing: SizingInputs | None) -> tuple[Any, ...]:
     )
 
 
-def decision_of(row: Row, orders: Iterable[CopyOrder]) -> Decision:
+def decision_of(row: Row, orders: Iterable[CopyOrder], commands: Sequence[CopyCommand] = ()) -> Decision:
     return Decision(
         decision_id=DecisionId(row["decision_id"]),
         subscription_id=SubscriptionId(row["subscription_id"]),
@@ -64,6 +64,7 @@ def decision_of(row: Row, orders: Iterable[CopyOrder]) -> Decision:
         reason=None if row["reason"] is None else SkipReason(row["reason"]),
         detail=row["detail"],
         orders=tuple(orders),
+        commands=tuple(commands),
     )
 
 

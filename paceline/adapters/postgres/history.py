@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
-from paceline.adapters.postgres.copy_rows import copy_row_of, key_of, order_of
+from paceline.adapters.postgres.copy_commands import commands_of_decisions
+from paceline.adapters.postgres.copy_rows import copy_row_of, key_columns, key_of, order_of
 from paceline.adapters.postgres.database import Database, Row
 from paceline.adapters.postgres.decisions import decision_of
 from paceline.adapters.postgres.facts import event_of
@@ -14,14 +15,23 @@ from paceline.adapters.postgres.journal import dead_letter_of
 from paceline.adapters.postgres.ledgers import ledger_of
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.account import Broker
-from paceline.domain.copy_order import Cause, CauseKind
+from paceline.domain.copy_order import Cause, CauseKind, Intent
 from paceline.domain.copying.decision import SkipReason
 from paceline.domain.copying.tags import kind_of
 from paceline.domain.copying.view import FLAT, LeaderPosition
 from paceline.domain.errors import NotFound
 from paceline.domain.event import Event
-from paceline.domain.ids import AccountId, EventIdentity, InstrumentId, Offset, Partition, SubscriptionId
+from paceline.domain.ids import (
+    AccountId,
+    DecisionId,
+    EventIdentity,
+    InstrumentId,
+    Offset,
+    Partition,
+    SubscriptionId,
+)
 from paceline.domain.instrument import Instrument, InstrumentKey
+from paceline.domain.ledger import EntryKind, LedgerEntry
 from paceline.domain.money import ZERO
 from paceline.domain.order import Side
 from paceline.domain.partitioning import partition_of
@@ -37,8 +47,11 @@ from paceline.ports.history import (
     EventFilter,
     InstrumentFilter,
     LedgerFilter,
+    LedgerLineView,
     LedgerMark,
     LedgerView,
+    LineFilter,
+    LineMark,
     Nanoseconds,
     Opening,
     OrderFilter,
@@ -65,6 +78,7 @@ _DECISIONS = sql("history_decisions")
 _ORDERS_OF = sql("copy_order_by_decisions")
 _COPY_ORDERS = sql("history_copy_orders")
 _LEDGERS = sql("history_ledgers")
+_LINES = sql("history_ledger_lines")
 _TRADES = sql("history_trades")
 _AUDIT = sql("history_audit")
 _INSTRUMENTS = sql("history_instruments")
@@ -190,14 +204,18 @@ class PostgresHistory:
             which.created.end,
             limit,
         )
-        found = await self._database.fetch(_ORDERS_OF, [row["decision_id"] for row in rows])
+        names = [DecisionId(row["decision_id"]) for row in rows]
+        found = await self._database.fetch(_ORDERS_OF, names)
+        commands = await commands_of_decisions(self._database, names)
         orders = {
             decision: [order_of(row) for row in mine]
             for decision, mine in groupby(found, key=lambda row: row["decision_id"])
         }
         return [
             DecisionView(
-                decision_of(row, orders.get(row["decision_id"], ())),
+                decision_of(
+                    row, orders.get(row["decision_id"], ()), commands.get(DecisionId(row["decision_id"]), ())
+                ),
                 Cause(CauseKind.EVENT, row["event_identity"]),
                 row["decided_at"],
             )
@@ -235,6 +253,21 @@ class PostgresHistory:
             limit,
         )
         return [_ledger_view(row) for row in rows]
+
+    async def ledger_lines(
+        self, which: LineFilter, after: LineMark | None, limit: int
+    ) -> Sequence[LedgerLineView]:
+        rows = await self._database.fetch(
+            _LINES,
+            which.subscription_id,
+            *(after or (None, None)),
+            *(key_columns(which.key) if which.key else (None, None)),
+            which.kind,
+            which.written.start,
+            which.written.end,
+            limit,
+        )
+        return [_line_view(row) for row in rows]
 
     async def trades(self, which: TradeFilter, before: TradeMark | None, limit: int) -> Sequence[TradeView]:
         rows = await self._database.fetch(
@@ -300,6 +333,19 @@ def _plan_view(row: Row) -> PlanView:
 
 def _ledger_view(row: Row) -> LedgerView:
     return LedgerView(SubscriptionId(row["subscription_id"]), key_of(row), ledger_of(row), row["lot"])
+
+
+def _line_view(row: Row) -> LedgerLineView:
+    entry = LedgerEntry(
+        SubscriptionId(row["subscription_id"]),
+        key_of(row),
+        EntryKind(row["kind"]),
+        Intent(row["intent"]),
+        row["quantity"],
+        row["cause"],
+        row["reason"],
+    )
+    return LedgerLineView(entry, row["recorded_at"], row["line"])
 
 
 def _trade_view(row: Row) -> TradeView:

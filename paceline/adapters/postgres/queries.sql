@@ -523,6 +523,10 @@ ORDER BY number LIMIT $2
 -- Changes by their own names.
 SELECT * FROM copy_commands WHERE command_id = ANY($1::text[])
 
+-- name: copy_command_by_decisions
+-- Changes that decisions wanted, in the order they were written.
+SELECT * FROM copy_commands WHERE decision_id = ANY($1::text[]) ORDER BY decision_id, number
+
 -- name: copy_command_results
 -- What became of changes; what is over stays as it is.
 UPDATE copy_commands c SET status = r.status, attempts = greatest(c.attempts, r.attempts),
@@ -1478,6 +1482,17 @@ WHERE ($1::text IS NULL OR (l.subscription_id, l.instrument_id, l.product) > ($1
        OR l.entry_planned <> l.entry_released + l.entry_filled
        OR l.exit_planned <> l.exit_released + l.exit_filled)
 ORDER BY l.subscription_id, l.instrument_id, l.product LIMIT $8
+
+-- name: history_ledger_lines
+-- Lines of one subscription's ledgers in the order of writing, filtered; those of one moment by what tells them apart.
+SELECT * FROM (
+    SELECT *, concat_ws('|', instrument_id, product, cause, kind, intent) AS line
+    FROM ledger_entries WHERE subscription_id = $1
+) e
+WHERE ($2::timestamptz IS NULL OR (recorded_at, line) > ($2, $3))
+  AND ($4::text IS NULL OR (instrument_id = $4 AND product = $5)) AND ($6::text IS NULL OR kind = $6)
+  AND ($7::timestamptz IS NULL OR recorded_at >= $7) AND ($8::timestamptz IS NULL OR recorded_at < $8)
+ORDER BY recorded_at, line LIMIT $9
 
 -- name: history_trades
 -- Trades, the last entered first, filtered.

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from paceline.adapters.wire.decimals import text_of
-from paceline.adapters.wire.decisions import decision_to_wire
+from paceline.adapters.wire.decisions import decision_to_wire, ledger_entry_to_wire
 from paceline.adapters.wire.enums import OUTCOME, SIDE, SKIP_REASON, TRADE_STATE
 from paceline.adapters.wire.fields import required, within
 from paceline.adapters.wire.orders import key_to_wire
@@ -14,6 +14,7 @@ from paceline.domain.ids import AccountId, EventIdentity, SubscriptionId
 from paceline.ports.history import (
     DecisionFilter,
     DecisionView,
+    LedgerLineView,
     Moments,
     Nanoseconds,
     PlanFilter,
@@ -61,6 +62,12 @@ def decision_view_to_wire(view: DecisionView) -> copy_order_pb2.Decision:
     if decision.reason is not None:
         wire.detail = explain(decision.reason, decision.detail)
     wire.create_time.CopyFrom(timestamp_of(view.decided_at))
+    return wire
+
+
+def line_view_to_wire(view: LedgerLineView) -> query_pb2.LedgerEntry:
+    wire = ledger_entry_to_wire(view.entry)
+    wire.create_time.CopyFrom(timestamp_of(view.written_at))
     return wire
 
 
