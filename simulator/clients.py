@@ -31,6 +31,8 @@ class Client:
     """Exchanges of a code and refreshes that named this client, whatever came of them."""
     sockets_opened: int = 0
     calls: int = 0
+    lied_to: bool = False
+    """Whether the last answer about its money was a lie: no two in a row are."""
     addresses: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -27,6 +27,7 @@ class FaultKind(Enum):
     MARKET_CONVERTED = "market_converted"
     BOOKS_LAG = "books_lag"
     APP_BLOCKED = "app_blocked"
+    FUNDS_LIE = "funds_lie"
     # connections
     REFUSE = "refuse"
     # order sockets
@@ -38,6 +39,8 @@ class FaultKind(Enum):
     FRAME_DUPLICATE = "frame_duplicate"
     FRAME_REORDER = "frame_reorder"
     TRADE_FRAME_LOSE = "trade_frame_lose"
+    # price sockets
+    TICKS_HELD = "ticks_held"
     # acts of the control door, counted when they happen
     TOKENS_EXPIRED = "tokens_expired"
     CIRCUIT_LOCK = "circuit_lock"
@@ -72,6 +75,7 @@ DEFAULT_CALLS: Mapping[FaultKind, frozenset[str]] = {
     FaultKind.FILL_BEFORE_ANSWER: PLACES,
     FaultKind.BOOKS_LAG: BOOKS,
     FaultKind.APP_BLOCKED: LOGINS,
+    FaultKind.FUNDS_LIE: frozenset({"funds"}),
 }
 EVERY_CALL = frozenset({"*"})
 

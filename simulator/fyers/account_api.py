@@ -50,8 +50,11 @@ def profile(face: Face, call: Call) -> Answer:
 
 
 def funds(face: Face, call: Call) -> Answer:
-    del face
-    return ok(fund_limit=funds_rows(call.account))
+    """The truth, or a lie that no second one confirms."""
+    client = call.client
+    lie = None if client.lied_to else face.faults.strike(FaultKind.FUNDS_LIE, client.id, call.name)
+    client.lied_to = lie is not None
+    return ok(fund_limit=funds_rows(call.account, 100 if lie is None else lie.percent))
 
 
 def holdings(face: Face, call: Call) -> Answer:

@@ -32,7 +32,11 @@ class BrokerApp:
         self._face = face
         self._rest = rest
         self._sockets = sockets
-        self.data = DataSocket(face.exchange, knows_key=face.tokens.knows_hsm_key)
+        self.data = DataSocket(
+            face.exchange,
+            knows_key=face.tokens.knows_hsm_key,
+            withholds=lambda: face.faults.strike(FaultKind.TICKS_HELD, "") is not None,
+        )
         self.server = web.Server(self.handle, access_log=None, keepalive_timeout=KEEPALIVE_S)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

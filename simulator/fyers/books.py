@@ -203,15 +203,19 @@ FUND_TITLES = (
 )
 
 
-def funds_rows(account: Account) -> list[Row]:
-    """One ledger serves capital and commodity markets, and is shown as the capital one."""
+def funds_rows(account: Account, percent: float = 100) -> list[Row]:
+    """One ledger serves capital and commodity markets, and is shown as the capital one.
+
+    `percent` of the money is shown: 100 is the truth.
+    """
+    cash = round(account.cash * percent / 100)
     amounts = {
-        1: account.cash + account.realised,
+        1: cash + account.realised,
         2: account.used,
-        3: account.cash + account.realised - account.used,
+        3: cash + account.realised - account.used,
         4: account.realised,
         9: account.opening_cash,
-        10: account.available,
+        10: cash + account.realised - account.used,
     }
     return [
         {"id": number, "title": title, "equityAmount": amounts.get(number, 0) / 100, "commodityAmount": 0}

@@ -34,11 +34,15 @@ class DataSocket:
         *,
         knows_key: Callable[[str], bool] = bool,
         acknowledge_every: int = ACKNOWLEDGE_EVERY,
+        withholds: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`knows_key` judges the `hsm_key` of a login; unless told otherwise all but an empty one will do."""
+        """`knows_key` judges the `hsm_key` of a login; unless told otherwise all but an empty one will do.
+        What moved while it `withholds` is not told; the next move tells how things are.
+        """
         self.exchange = exchange
         self.knows_key = knows_key
         self.acknowledge_every = acknowledge_every
+        self.withholds = withholds
         self.topics = all_topics(exchange.universe)
         self.connections: list[Connection] = []
         exchange.subscribe_quotes(self._moved)
@@ -148,6 +152,8 @@ class Connection:
             await self._news.wait()
             self._news.clear()
             moved, self._moved = self._moved, {}
+            if self._broker.withholds():
+                continue
             records = [
                 record
                 for symbol in moved

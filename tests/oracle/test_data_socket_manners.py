@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from simulator.faults import FaultKind
 from simulator.fyers.auth import TOKEN_EXPIRED
 from simulator.fyers.hsm import FrameType
 from tests.oracle.test_hsm_frames import request, scrips
@@ -91,3 +93,22 @@ async def test_a_client_that_leaves_is_forgotten(stage: Stage) -> None:
         await stage.until(lambda: len(stage.simulator.app.data.connections) == 1)
         await opened.close()
     await stage.until(lambda: stage.simulator.app.data.connections == [])
+
+
+async def test_what_moves_while_ticks_are_held_is_told_with_the_next_move(
+    socket: aiohttp.ClientWebSocketResponse, stage: Stage
+) -> None:
+    key = stage.simulator.face.tokens.issue(stage.client).hsm_key
+    assert await answer(socket, login(key)) == (FrameType.AUTH, b"K")
+    assert await answer(socket, SUBSCRIBE) == (FrameType.SUBSCRIBE, b"K")
+    await socket.receive_bytes(timeout=PATIENCE_S)
+    faults, market = stage.simulator.face.faults, stage.market("NSE:SBIN-EQ")
+    rule = faults.add(FaultKind.TICKS_HELD)
+    stage.simulator.exchange.move("NSE:SBIN-EQ", market.ltp + market.instrument.tick)
+    async with asyncio.timeout(PATIENCE_S):
+        while not faults.hits[FaultKind.TICKS_HELD]:
+            await asyncio.sleep(0)
+    faults.remove(rule.id)
+    stage.simulator.exchange.move("NSE:SBIN-EQ", market.ltp + market.instrument.tick)
+    tick = await socket.receive_bytes(timeout=PATIENCE_S)
+    assert struct.pack(">i", market.ltp) in tick

@@ -299,3 +299,12 @@ def test_chance_is_seeded() -> None:
 async def test_a_fault_that_cannot_be_is_refused(broker: Broker, wish: Row, said: str) -> None:
     assert said in (await broker.control("POST", "/faults", **wish))["error"]
     assert "unknown" in (await broker.control("DELETE", "/faults/99"))["error"]
+
+
+async def test_no_two_answers_about_money_in_a_row_are_lies(broker: Broker, client: Client, key: str) -> None:
+    await fault(broker, "funds_lie", percent=1)
+    told = [(await broker.call(key, "GET", "/funds"))[1]["fund_limit"] for _ in range(4)]
+    shown = [next(row["equityAmount"] for row in rows if row["id"] == 1) for rows in told]
+    truth = client.account.cash / 100
+    assert shown == [truth / 100, truth, truth / 100, truth]
+    assert await hits(broker, "funds_lie") == 2
