@@ -223,6 +223,11 @@ LOGINS = _counter("paceline_broker_logins_total", "Logins at brokers.", "broker"
 
 # Risk
 RISK_PASS_SECONDS = _seconds("paceline_risk_pass_seconds", "One re-pricing of every held account.")
+RISK_REPRICED_SECONDS = _seconds(
+    "paceline_risk_repriced_seconds",
+    "From a price received by the feed to all who hold the instrument reckoned anew.",
+    buckets=(0.002, 0.004, 0.006, 0.008, 0.01, 0.012, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 2.0),
+)
 RISK_PASS_LAG_SECONDS = _seconds("paceline_risk_pass_lag_seconds", "How late a pass began.")
 RISK_ACCOUNTS = _gauge("paceline_risk_accounts", "Accounts in the loop.")
 STALE_PRICES = _gauge("paceline_risk_stale_prices", "Held instruments whose price is too old to act on.")

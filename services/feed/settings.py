@@ -137,7 +137,7 @@ class Settings(BrokerSettings):
         about="instruments on a data socket; the broker takes no more than 5,000",
     )
     ticks_interval_ms: int = setting(
-        default=50, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"
+        default=10, minimum=1, maximum=10_000, about="prices are coalesced to the newest for so long"
     )
     journal_archive_dir: Path | None = setting(
         default=None,

@@ -131,6 +131,7 @@ class Parts:
             clock,
             runtime.metrics,
             settings.ticks_interval_ms,
+            self.passes.moved,
         )
         self.notices = Notices(clock, self.books.hear)
 
@@ -236,6 +237,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("prices", parts.ticks.run())
     runtime.spawn("publish", parts.publisher.run())
     runtime.spawn("passes", parts.passes.run())
+    runtime.spawn("passes of prices", parts.passes.follow_prices())
     runtime.spawn("sentinel", parts.sentinel.run())
     runtime.spawn("executor routes", parts.executors.run())
     runtime.spawn("summons", parts.summoner.run())

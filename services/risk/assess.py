@@ -18,8 +18,16 @@ class Ages:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some accounts: their rows in order, and all cells of theirs."""
+
+    rows: Ints
+    cells: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
-    """Of every row up to the table's top."""
+    """Of every row up to the table's top, or of the rows of a part."""
 
     unrealised: Ints
     stale: Flags
@@ -28,24 +36,49 @@ class Assessment:
 
 
 def assess(
-    accounts: AccountTable, cells: CellTable, instruments: InstrumentTable, now_ns: int, ages: Ages
+    accounts: AccountTable,
+    cells: CellTable,
+    instruments: InstrumentTable,
+    now_ns: int,
+    ages: Ages,
+    part: Part | None = None,
 ) -> Assessment:
     """A position without any price counts at cost. Stale is a mark: it changes no number."""
-    held, taken = cells.top, instruments.top
-    account, instrument = cells.account[:held], cells.instrument[:held]
+    of: slice | Ints = slice(accounts.top) if part is None else part.rows
+    held: slice | Ints = slice(cells.top) if part is None else part.cells
+    account, instrument, quantity = cells.account[held], cells.instrument[held], cells.quantity[held]
+    if part is not None:
+        account = np.searchsorted(part.rows, account)
     worth = np.take(instruments.price, instrument)
-    worth *= cells.quantity[:held]
-    worth -= cells.cost[:held]
+    worth *= quantity
+    worth -= cells.cost[held]
     worth *= np.take(instruments.weight, instrument)
-    unrealised = np.zeros(accounts.top, np.int64)
+    funds_ns = accounts.funds_ns[of]
+    unrealised = np.zeros(len(funds_ns), np.int64)
     np.add.at(unrealised, account, worth)
 
+    late = _late(instruments, now_ns, ages)
+    stale = funds_ns < now_ns - ages.funds_max_ms * _NS_PER_MS
+    stale |= accounts.broken[of]
+    stale |= funds_ns < accounts.doubt_ns[of]
+    if late.any():
+        stale[account[np.take(late, instrument) & (quantity != 0)]] = True
+    return Assessment(unrealised, stale, int(late.sum()))
+
+
+def touched(accounts: AccountTable, cells: CellTable, moved: Flags) -> Part:
+    """Who holds what moved."""
+    held = cells.top
+    account = cells.account[:held]
+    holders = np.zeros(accounts.top, np.bool_)
+    holders[account[np.take(moved, cells.instrument[:held]) & (cells.quantity[:held] != 0)]] = True
+    return Part(np.flatnonzero(holders), np.flatnonzero(np.take(holders, account)))
+
+
+def _late(instruments: InstrumentTable, now_ns: int, ages: Ages) -> Flags:
+    """Held, and of no price that can be acted on."""
+    taken = instruments.top
     late = instruments.price_ns[:taken] < now_ns - ages.price_max_ms * _NS_PER_MS
     late |= instruments.unsound[:taken] | instruments.unlisted[:taken]
     late &= instruments.cells[:taken] > 0
-    stale = accounts.funds_ns[: accounts.top] < now_ns - ages.funds_max_ms * _NS_PER_MS
-    stale |= accounts.broken[: accounts.top]
-    stale |= accounts.funds_ns[: accounts.top] < accounts.doubt_ns[: accounts.top]
-    if late.any():
-        stale[account[np.take(late, instrument) & (cells.quantity[:held] != 0)]] = True
-    return Assessment(unrealised, stale, int(late.sum()))
+    return late

@@ -16,8 +16,8 @@ from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import Funds, PositionReport
 from paceline.domain.risk import RiskState
-from services.risk.assess import Ages, assess
-from services.risk.columns import AccountTable, CellTable, InstrumentTable
+from services.risk.assess import Ages, Assessment, assess, touched
+from services.risk.columns import AccountTable, CellTable, InstrumentTable, Ints
 from services.risk.fold import FLAT, Position, fold
 from services.risk.scale import UnrepresentableError, bounded, units_of, whole
 
@@ -239,6 +239,7 @@ class Board:
         bounded(price * int(prices.largest[place]) * int(prices.multiplier[place]))
         prices.price[place] = price
         prices.price_ns[place] = received_ns
+        prices.moved[place] = True
         prices.weight[place] = prices.multiplier[place]
 
     def distrust(self, instrument_id: InstrumentId) -> None:
@@ -251,19 +252,37 @@ class Board:
 
     def assess(self, now_ns: int) -> int:
         """One pass over everyone; how many held instruments have no fresh price."""
-        accounts, top = self.accounts, self.accounts.top
-        result = assess(accounts, self.cells, self.instruments, now_ns, self._ages)
-        changed = accounts.touched[:top].copy()
-        changed |= result.unrealised != accounts.unrealised[:top]
-        changed |= result.stale != accounts.stale[:top]
-        self.turns += 1
-        accounts.see()
-        accounts.unrealised[:top] = result.unrealised
-        accounts.stale[:top] = result.stale
-        accounts.turn[:top][changed] = self.turns
-        accounts.touched[:top] = False
+        result = assess(self.accounts, self.cells, self.instruments, now_ns, self._ages)
+        self._take_in(slice(self.accounts.top), result)
+        self.instruments.moved[: self.instruments.top] = False
         self.assessed_ns = now_ns
         return result.late_prices
+
+    def moved_since(self) -> int:
+        """When the oldest price of what is held that no pass has seen was received; 0 where there is none."""
+        top = self.instruments.top
+        places = np.flatnonzero(self.instruments.moved[:top] & (self.instruments.cells[:top] > 0))
+        return int(self.instruments.price_ns[places].min()) if len(places) else 0
+
+    def assess_moved(self, now_ns: int) -> None:
+        """One pass over those who hold something whose price came since the last."""
+        part = touched(self.accounts, self.cells, self.instruments.moved)
+        self.instruments.moved[: self.instruments.top] = False
+        result = assess(self.accounts, self.cells, self.instruments, now_ns, self._ages, part)
+        self._take_in(part.rows, result)
+
+    def _take_in(self, of: "slice | Ints", result: Assessment) -> None:
+        """What a pass came to of some rows; nothing of the others moves."""
+        accounts = self.accounts
+        changed = accounts.touched[of].copy()
+        changed |= result.unrealised != accounts.unrealised[of]
+        changed |= result.stale != accounts.stale[of]
+        self.turns += 1
+        accounts.see_some(of)
+        accounts.unrealised[of] = result.unrealised
+        accounts.stale[of] = result.stale
+        accounts.turn[of] = np.where(changed, self.turns, accounts.turn[of])
+        accounts.touched[of] = False
 
     def changed_since(self, turn: int) -> list[Seat]:
         """Whom a pass after this one changed."""

@@ -108,12 +108,15 @@ class AccountTable(Table):
 
     def see(self) -> None:
         """The money of everyone as the pass takes it: what others read never mixes two moments."""
-        top = self.top
-        self.seen_cash[:top] = self.cash[:top]
-        np.add(self.realised[:top], self.gained[:top], out=self.seen_realised[:top])
-        self.seen_collateral[:top] = self.collateral[:top]
-        self.seen_margin[:top] = self.used_margin[:top]
-        self.seen_funds_ns[:top] = self.funds_ns[:top]
+        self.see_some(slice(self.top))
+
+    def see_some(self, rows: "slice | Ints") -> None:
+        """The same of a few."""
+        self.seen_cash[rows] = self.cash[rows]
+        self.seen_realised[rows] = self.realised[rows] + self.gained[rows]
+        self.seen_collateral[rows] = self.collateral[rows]
+        self.seen_margin[rows] = self.used_margin[rows]
+        self.seen_funds_ns[rows] = self.funds_ns[rows]
 
     def levels(self) -> Floats:
         """Margin levels in percent, of every row up to the top, as of the last pass."""
@@ -158,5 +161,7 @@ class InstrumentTable(Table):
     """No master knows it."""
     unsound: Flags = field(default_factory=_flags)
     """The newest that was told of it cannot be a price."""
+    moved: Flags = field(default_factory=_flags)
+    """Told since the last pass."""
     largest: Ints = field(default_factory=_ints)
     """The largest quantity that one account held of it since anybody did."""

@@ -81,8 +81,9 @@ class Sentinel:
 
     async def run(self) -> None:
         """Until cancelled. Without the database nothing is decided: what cannot be written is not done."""
+        seen = self._passes.count
         while True:
-            await self._passes.next()
+            seen = await self._passes.after(seen)
             try:
                 await self.look()
             except Unavailable as problem:

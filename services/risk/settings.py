@@ -43,7 +43,7 @@ class Settings(BrokerSettings):
         default=16, minimum=1, maximum=1_000, about="accounts whose funds are asked for side by side"
     )
     ticks_interval_ms: int = setting(
-        default=50, minimum=1, maximum=10_000, about="least time between two batches of prices from a feed"
+        default=10, minimum=1, maximum=10_000, about="least time between two batches of prices from a feed"
     )
     checkpoint_interval_s: int = setting(
         default=900,

@@ -1,7 +1,7 @@
 """Prices of exactly what is held, from every feed there is: the newest counts, so that none is missed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import structlog
@@ -48,7 +48,10 @@ class TickFollower:
         clock: Clock,
         metrics: Metrics,
         interval_ms: int,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
+        """`moved` hears that there are new prices."""
+        self._moved = moved
         self._consumer = consumer
         self._board = board
         self._channels = channels
@@ -134,5 +137,7 @@ class TickFollower:
                 self._unsound.inc()
                 if self._gate.held_back(instrument_id) is not None:
                     _log.error("ticks.unsound", instrument=instrument_id, problem=str(problem))
+        if response.ticks:
+            self._moved()
         if response.unknown_instrument_ids:
             _log.warning("ticks.unknown", instruments=list(response.unknown_instrument_ids))

@@ -37,6 +37,7 @@ steps = st.one_of(
     st.tuples(st.just("funds"), names, prices, prices, prices),
     st.tuples(st.just("leave"), names),
     st.tuples(st.just("pass")),
+    st.tuples(st.just("moved")),
 )
 
 
@@ -92,6 +93,8 @@ def play(made: Board, reference: Reference, step: tuple[object, ...]) -> None:
         case ("leave", str(name)):
             made.remove(AccountId(f"fyers:{name}"))
             reference.accounts.pop(name, None)
+        case ("moved",):
+            made.assess_moved(NOW)
         case _:
             made.assess(NOW)
 
@@ -121,6 +124,31 @@ def test_columns_equal_a_reckoning_from_scratch(history: list[tuple[object, ...]
         key.instrument_id for each in reference.accounts.values() for key, (q, _) in each.held.items() if q
     }
     assert made.wanted() == wanted
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(steps, max_size=40), keys, prices)
+def test_a_pass_of_what_moved_is_the_whole_pass_of_whom_it_touches(
+    history: list[tuple[object, ...]], key: InstrumentKey, price: Decimal
+) -> None:
+    made, reference = Board(AGES), Reference()
+    for instrument_id, multiplier in MULTIPLIERS.items():
+        made.know(instrument_id, multiplier)
+    for step in [*history, ("pass",), ("tick", key, price)]:
+        play(made, reference, step)
+    holders = [
+        seat
+        for seat in made.seats.values()
+        if any(each.instrument_id == key.instrument_id for each, _, _ in made.positions(seat))
+    ]
+    assert bool(made.moved_since()) == bool(holders)
+    before = made.turns
+    made.assess_moved(NOW)
+    assert made.moved_since() == 0
+    assert all(seat in holders for seat in made.changed_since(before))
+    told = [portfolio_of(made, seat) for seat in holders]
+    made.assess(NOW)
+    assert told == [portfolio_of(made, seat) for seat in holders]
 
 
 def test_a_stale_price_marks_and_changes_no_number() -> None:
