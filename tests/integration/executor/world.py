@@ -213,13 +213,19 @@ class World:
         await RedisBuckets(redis, SystemClock()).penalize(account_id, until_ns)
         await redis.aclose()
 
-    async def account(self, name: AccountId) -> None:
+    async def account(self, name: AccountId, egress: str = "") -> None:
         """In the tables; whoever trades has one at the broker too."""
         segments = frozenset({Segment.CAPITAL_MARKET})
         kind, state, client = AccountType.COPY_FOLLOWER, AccountState.ACTIVE, name.partition(":")[2]
         await PostgresAccounts(self.database).create(
-            Account(name, Broker.FYERS, client, kind, state, segments, APP)
+            Account(name, Broker.FYERS, client, kind, state, segments, APP, egress)
         )
+
+    async def follower(self, name: AccountId, egress: str = "") -> None:
+        """One who can trade: at the broker, in the tables, logged in."""
+        self.sim.face.add_client(name.partition(":")[2])
+        await self.account(name, egress)
+        await self.log_in(name)
 
     async def log_in(self, account_id: AccountId) -> None:
         client = self.sim.face.clients[account_id.partition(":")[2]]
@@ -295,9 +301,10 @@ class World:
         finally:
             await runtime.stop_all()
 
-    async def process(self, name: str) -> Process:
+    async def process(self, name: str, **settings: str) -> Process:
         """One that can be killed."""
-        environ = os.environ | self.environ | {"PACELINE_REPLICA_ID": name}
+        own = {f"PACELINE_{key.upper()}": value for key, value in settings.items()}
+        environ = os.environ | self.environ | {"PACELINE_REPLICA_ID": name} | own
         command = leashed([sys.executable, "-m", "services.executor"])
         process = await asyncio.create_subprocess_exec(*command, env=environ, cwd=ROOT)
         self.stack.push_async_callback(_end, process)
@@ -359,9 +366,7 @@ async def _people(world: World) -> None:
         seal.seal(app.secret.encode(), app_context(APP)),
     )
     for name in world.followers:
-        world.sim.face.add_client(name.partition(":")[2])
-        await world.account(name)
-        await world.log_in(name)
+        await world.follower(name)
 
 
 async def until(true: Callable[[], object], what: str, *, seconds: float = PATIENCE_S) -> None:
