@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.domain.copy_order import CommandKind, CopyOrder, Intent, Lane
 from paceline.domain.copying.plan import plan
 from paceline.domain.execution import Command, Grants, SequenceKey, next_commands
-from paceline.domain.ids import DecisionId, InstrumentId, Tag
+from paceline.domain.ids import DecisionId, InstrumentId, SubscriptionId, Tag
 from paceline.domain.instrument import InstrumentKey
 from tests.unit.domain.given import KEY, NOW, copier, event, fill, leader, market
 
@@ -71,6 +72,48 @@ def test_entries_leave_room_for_exits() -> None:
     queue = [place("A", 1), place("B", 2), place("X", 3, Lane.EXIT)]
     sent = next_commands(queue, Grants(calls=3, entries=1), NOW)
     assert (tags(sent.send), tags(sent.waiting)) == (["X30", "A10"], ["B20"])
+
+
+def test_an_entry_without_a_share_of_the_window_holds_up_nobody_else() -> None:
+    queue = [place("A", 1), place("A", 2, Lane.EXIT), place("X", 3, Lane.EXIT)]
+    sent = next_commands(queue, Grants(calls=3, entries=0), NOW)
+    assert (tags(sent.send), tags(sent.waiting)) == (["X30"], ["A10", "A20"])
+
+
+@pytest.mark.parametrize(
+    ("grants", "sent"),
+    [
+        (Grants(calls=0, entries=9), []),
+        (Grants(calls=2, entries=9), ["A10", "B20"]),
+        (Grants(calls=3, entries=9), ["A10", "B20", "C30"]),
+        (Grants(calls=9, entries=2), ["A10", "B20"]),
+    ],
+)
+def test_every_call_that_is_granted_is_used_and_none_beyond(grants: Grants, sent: list[str]) -> None:
+    queue = [place("A", 1), place("B", 2), place("C", 3)]
+    passed = next_commands(queue, grants, NOW)
+    assert tags(passed.send) == sent
+    assert tags(passed.waiting) == tags(tuple(queue))[len(sent) :]
+
+
+def test_the_legs_of_a_flip_go_one_after_the_other() -> None:
+    leaves = Command(CommandKind.PLACE, replace(order("A", 1, Lane.EXIT), leg=1))
+    enters = Command(CommandKind.PLACE, replace(order("A", 1, slice_=1), leg=0))
+    sent = next_commands([leaves, enters], PLENTY, NOW)
+    assert (sent.send, sent.waiting) == ((leaves,), (enters,))
+
+
+def test_a_cancel_and_the_order_behind_it_are_two_steps() -> None:
+    taken_back = Command(CommandKind.CANCEL, order("A", 1))
+    anew = place("A", 1, slice_=1)
+    assert next_commands([taken_back, anew], PLENTY, NOW).send == (taken_back,)
+
+
+def test_two_subscriptions_of_one_instrument_do_not_wait_for_each_other() -> None:
+    other = Command(CommandKind.PLACE, replace(order("A", 2), subscription_id=SubscriptionId("s2")))
+    queue = [place("A", 1), other]
+    assert next_commands(queue, PLENTY, NOW).send == tuple(queue)
+    assert next_commands(queue, PLENTY, NOW, {queue[0].sequence}).send == (other,)
 
 
 def test_an_aged_entry_is_dropped_and_an_exit_never_ages() -> None:

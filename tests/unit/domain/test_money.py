@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.domain.errors import Invalid
+from paceline.domain.errors import Invalid, Problem
 from paceline.domain.money import (
     Money,
     ceil_to,
@@ -52,6 +52,35 @@ def test_what_is_divided_and_grown_again_is_whole_again(start: int, wholes: list
     assert lots_toward_zero(one * 3, d(1)) == start
 
 
+@pytest.mark.parametrize(
+    ("quantity", "lot", "lots"),
+    [
+        ("49", "25", "25"),
+        ("50", "25", "50"),
+        ("-74.9", "25", "-50"),
+        ("24.99998", "25", "25"),
+        ("24.99997", "25", "0"),
+        ("0.0000019", "0.000001", "0.000001"),
+        ("0", "25", "0"),
+    ],
+)
+def test_a_millionth_of_a_lot_is_given_back(quantity: str, lot: str, lots: str) -> None:
+    assert lots_toward_zero(Decimal(quantity), Decimal(lot)) == Decimal(lots)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "kept", "whole", "part"),
+    [
+        ("10", "1", "4", "2.5"),
+        ("-10", "3", "4", "-7.5"),
+        ("10", "1", "3", "3.333333333333333333"),
+        ("20", "1", "3", "6.666666666666666667"),
+    ],
+)
+def test_the_part_kept_has_eighteen_places(quantity: str, kept: str, whole: str, part: str) -> None:
+    assert str(kept_part(Decimal(quantity), Decimal(kept), Decimal(whole)).normalize()) == part
+
+
 def test_nothing_kept_is_exactly_nothing() -> None:
     assert kept_part(d("3.7"), d(0), d(10)) == 0
 
@@ -61,14 +90,27 @@ def test_money_is_counted_in_one_currency() -> None:
     assert rupees + rupees - Money(d(5), "INR") == Money(d(15), "INR")
     assert -rupees == rupees.times(-1)
     assert rupees.times(d("2.5")) == Money(d(25), "INR")
-    with pytest.raises(Invalid, match="USDT cannot be counted in INR"):
+    with pytest.raises(Invalid) as refused:
         rupees + Money(d(1), "USDT")
+    assert refused.value.problems == (Problem("currency", "USDT cannot be counted in INR"),)
+    with pytest.raises(Invalid, match="INR cannot be counted in USDT"):
+        Money(d(1), "USDT") - rupees
 
 
-@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "1,5"])
-def test_what_is_no_finite_number_is_refused_by_field(text: str) -> None:
-    with pytest.raises(Invalid, match="price"):
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "must be a decimal number"),
+        ("abc", "must be a decimal number"),
+        ("1,5", "must be a decimal number"),
+        ("NaN", "must be finite"),
+        ("Infinity", "must be finite"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_by_field(text: str, rule: str) -> None:
+    with pytest.raises(Invalid) as refused:
         decimal_of(text, "price")
+    assert refused.value.problems == (Problem("price", rule),)
 
 
 def test_decimals_keep_every_digit() -> None:
@@ -78,4 +120,6 @@ def test_decimals_keep_every_digit() -> None:
 def test_slippage_is_positive_where_the_copy_was_worse() -> None:
     assert slippage_bps(Side.BUY, d(101), d(100)) == 100
     assert slippage_bps(Side.SELL, d(101), d(100)) == -100
+    assert slippage_bps(Side.SELL, d(198), d(200)) == 100
     assert slippage_money(Side.SELL, d(99), d(100), d(5), d(10)) == 50
+    assert slippage_money(Side.BUY, d(99), d(100), d(5)) == -5

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.domain.copy_order import Cause, CauseKind
-from paceline.domain.copying.tags import TAG_LENGTH, copy_order_id_of, decision_id_of, kind_of, tag_of
+from paceline.domain.copying.tags import (
+    TAG_LENGTH,
+    command_id_of,
+    copy_order_id_of,
+    decision_id_of,
+    kind_of,
+    tag_of,
+)
 from paceline.domain.ids import AccountId, SubscriptionId
 from paceline.domain.partitioning import PARTITIONS, partition_of
 
@@ -54,9 +61,21 @@ def test_ids_are_the_same_for_the_same_decision() -> None:
     assert copy_order_id_of(first, 1, 2, 3) != copy_order_id_of(first, 1, 3, 2)
 
 
+def test_names_are_for_ever() -> None:
+    """A release that named anything else would order again what the one before it ordered."""
+    told = Cause(CauseKind.EVENT, "fyers:X1:20261123:fill:t1")
+    assert tag_of(told, SubscriptionId("s1"), leg=1, slice_=2, step=3) == "PC3EBYOJLSM4MSP3ZQOX"
+    account = Cause(CauseKind.LIQUIDATION, "liq-1|NSE:SBIN-EQ")
+    assert tag_of(account, None, leg=0, slice_=0) == "PL6263K2EI2SE2QYX6R2"
+    assert decision_id_of(told.identity, None) == "b809001a06d2aa3db4b19ba1"
+    decision = decision_id_of(told.identity, SubscriptionId("s1"))
+    assert decision == "fd0aa5e5b7c7f0b439bcce1f"
+    copied = copy_order_id_of(decision, 1, 2, 3)
+    assert copied == "fd0aa5e5b7c7f0b439bcce1f10000203"
+    assert command_id_of(decision, copied) == "96f715168c37732cb9e4a17fe6379a29"
+
+
 def test_a_partition_is_for_ever() -> None:
-    assert [partition_of(AccountId(name)) for name in ("fyers:XV20986", "fyers:F1")] == [
-        partition_of(AccountId(name)) for name in ("fyers:XV20986", "fyers:F1")
-    ]
+    assert [partition_of(AccountId(name)) for name in ("fyers:XV20986", "fyers:F1")] == [222, 155]
     spread = {partition_of(AccountId(f"fyers:F{n}")) for n in range(5000)}
     assert spread == set(range(PARTITIONS))

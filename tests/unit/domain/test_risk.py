@@ -6,15 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paceline.domain.errors import Invalid, Problem
 from paceline.domain.risk import (
     INFINITE,
     Balance,
     Holding,
     RiskAction,
     RiskState,
+    Span,
     Step,
     Thresholds,
+    after_liquidation,
     assess,
+    margin_level,
+    quiet,
     step,
 )
 from tests.unit.domain.given import KEY, d
@@ -38,6 +43,76 @@ def test_without_margin_used_the_level_is_infinite() -> None:
 
 
 @pytest.mark.parametrize(
+    ("equity", "used", "level"),
+    [
+        ("1", "0.5", "200"),
+        ("-1", "0.5", "-200"),
+        ("1", "1", "100"),
+        ("7", "0", "Infinity"),
+        ("7", "-1", "Infinity"),
+    ],
+)
+def test_the_level_is_equity_in_percent_of_the_margin_used(equity: str, used: str, level: str) -> None:
+    assert margin_level(Decimal(equity), Decimal(used)) == Decimal(level)
+
+
+@pytest.mark.parametrize(
+    ("warning", "rearm", "liquidation"), [("50", "50", "49.99"), ("50", "55", "10"), ("0", "0", "-1")]
+)
+def test_lines_may_meet_only_where_a_warning_is_armed_again(
+    warning: str, rearm: str, liquidation: str
+) -> None:
+    lines = Thresholds(d(warning), d(rearm), d(liquidation))
+    assert (lines.warning, lines.rearm, lines.liquidation) == (d(warning), d(rearm), d(liquidation))
+
+
+@pytest.mark.parametrize(
+    ("warning", "rearm", "liquidation"), [("50", "55", "50"), ("50", "55", "51"), ("50", "49.99", "10")]
+)
+def test_lines_out_of_order_are_refused(warning: str, rearm: str, liquidation: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        Thresholds(d(warning), d(rearm), d(liquidation))
+    words = "liquidation must be below warning, and warning not above rearm"
+    assert refused.value.problems == (Problem("thresholds", words),)
+
+
+@pytest.mark.parametrize(
+    ("state", "span"),
+    [
+        (RiskState.CALM, Span(d(50), INFINITE)),
+        (RiskState.WARNED, Span(d(10), d(55))),
+        (RiskState.LIQUIDATING, Span(-INFINITE, INFINITE)),
+    ],
+)
+def test_where_nobody_has_to_look(state: RiskState, span: Span) -> None:
+    assert quiet(state, Thresholds()) == span
+
+
+@given(st.sampled_from(RiskState), st.decimals(-200, 200, places=2))
+def test_where_nobody_looks_nothing_would_have_happened_and_elsewhere_something(
+    state: RiskState, level: Decimal
+) -> None:
+    span = quiet(state, Thresholds())
+    assert (span.lower < level <= span.upper) == (step(state, level, Thresholds()) == Step(state))
+
+
+@pytest.mark.parametrize(("level", "state"), [("55", RiskState.WARNED), ("55.01", RiskState.CALM)])
+def test_after_a_liquidation_only_a_recovery_arms_the_warning(level: str, state: RiskState) -> None:
+    assert after_liquidation(Decimal(level), Thresholds()) is state
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (RiskState.CALM, Step(RiskState.WARNED, (WARN,))),
+        (RiskState.WARNED, Step(RiskState.WARNED)),
+    ],
+)
+def test_what_is_not_confirmed_warns_and_liquidates_nothing(state: RiskState, expected: Step) -> None:
+    assert step(state, d(5), Thresholds(), confirmed=False) == expected
+
+
+@pytest.mark.parametrize(
     ("state", "level", "expected"),
     [
         (RiskState.CALM, "50.01", Step(RiskState.CALM)),
@@ -46,6 +121,8 @@ def test_without_margin_used_the_level_is_infinite() -> None:
         (RiskState.WARNED, "55", Step(RiskState.WARNED)),
         (RiskState.WARNED, "55.01", Step(RiskState.CALM)),
         (RiskState.WARNED, "10", Step(RiskState.LIQUIDATING, (LIQUIDATE,))),
+        (RiskState.WARNED, "10.01", Step(RiskState.WARNED)),
+        (RiskState.CALM, "10", Step(RiskState.LIQUIDATING, (WARN, LIQUIDATE))),
         (RiskState.CALM, "-3", Step(RiskState.LIQUIDATING, (WARN, LIQUIDATE))),
         (RiskState.LIQUIDATING, "900", Step(RiskState.LIQUIDATING)),
         (RiskState.CALM, "Infinity", Step(RiskState.CALM)),
