@@ -23,6 +23,13 @@ def test_it_opens_after_so_many_failures_in_a_row_and_not_before() -> None:
     assert not failing(3).lets(999 * MS, POLICY, entering=True)
 
 
+def test_every_failure_in_a_row_is_counted_and_those_of_an_open_breaker_are_not() -> None:
+    opened = failing(3, now_ns=7)
+    assert opened == Breaker(3, 7)
+    assert opened.failed(7 + 1_000 * MS - 1, POLICY) == opened
+    assert opened.failed(7 + 1_000 * MS, POLICY) == Breaker(4, 7 + 1_000 * MS, 1)
+
+
 def test_what_must_happen_is_always_let_through() -> None:
     assert failing(3).lets(0, POLICY, entering=False)
     assert failing(3).leaves(0, entering=False) == failing(3)

@@ -35,6 +35,19 @@ def test_what_happened_inside_a_silence_waits_for_ever_and_what_happens_after_it
     assert not voice.close_only(120 * S, 141 * S, 50_000), "who allows more was never without him"
 
 
+def test_a_silence_lies_between_two_words_and_neither_is_part_of_it() -> None:
+    voice = Voice(100 * S).after(140 * S, ALLOWED_MS)
+    happened = (100 * S, 100 * S + 1, 140 * S - 1, 140 * S)
+    assert [voice.close_only(at_ns, 140 * S, ALLOWED_MS) for at_ns in happened] == [False, True, True, False]
+    assert not voice.close_only(120 * S, 140 * S, 40_000), "just as long as he allows"
+    assert voice.close_only(120 * S, 140 * S, 39_999)
+
+
+def test_as_long_as_allowed_is_no_silence() -> None:
+    assert Voice(100 * S).after(130 * S, ALLOWED_MS) == Voice(130 * S)
+    assert Voice(100 * S).after(130 * S + 1, ALLOWED_MS) == Voice(130 * S + 1, 100 * S, 130 * S + 1)
+
+
 def test_a_silence_is_remembered_through_the_words_that_follow() -> None:
     voice = Voice(100 * S).after(140 * S, ALLOWED_MS).after(150 * S, ALLOWED_MS).after(130 * S, ALLOWED_MS)
     assert voice == Voice(150 * S, 100 * S, 140 * S)
