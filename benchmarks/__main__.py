@@ -67,6 +67,11 @@ BENCHMARKS = {
     "plan": Benchmark("deciding for every subscription", (options.SUBSCRIPTIONS, ROUNDS), "plan"),
     "journal": Benchmark("events in group commits", (ROUNDS,), "journal"),
     "risk-pass": Benchmark("re-pricing everyone", (options.ACCOUNTS, options.POSITIONS, ROUNDS), "risk_pass"),
+    "liquidation": Benchmark(
+        "a price that falls through the last line to the last of the followers' sales",
+        (options.FOLLOWERS, options.FALLS),
+        "liquidation",
+    ),
     "simulator": Benchmark("the broker that everything is measured against", (options.LOAD,), "simulated"),
 }
 

@@ -179,12 +179,14 @@ class Arena:
 
 
 @contextmanager
-def stack(seed: int) -> Iterator[tuple[Stack, Certificate]]:
+def stack(seed: int, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Stack, Certificate]]:
     """For one measurement; the broker speaks TLS."""
     nest = Nest("paceline-bench")
     try:
         certificate = self_signed(nest.path)
-        options = StackOptions(seed=seed, logs=nest.path, broker_tls=certificate)
+        options = StackOptions(
+            seed=seed, logs=nest.path, broker_tls=certificate, environment=environment or {}
+        )
         with Stack(options, _nobody) as running:
             yield running, certificate
     finally:

@@ -71,4 +71,5 @@ SESSIONS = Option("--sessions", 1_000, "live in one feed process", whole(1, 5_00
 LOAD = Option("--seconds", 8.0, "of load", seconds(0.1, 600))
 STEADY = replace(LOAD, default=60.0)
 ROUNDS = Option("--rounds", 9, "how often it is measured", whole(1, 10_000))
+FALLS = replace(ROUNDS, default=3)
 SEED = Option("--seed", 7, "of everything that is drawn", whole(0, 2**31))

@@ -142,9 +142,13 @@ class Registrar:
         account_id = await self.open_account(
             at_broker["client_id"], app_id, common_pb2.ACCOUNT_TYPE_COPY_FOLLOWER, at_broker["access_token"]
         )
+        await self.follow(leader_id, account_id, habit)
+
+    async def follow(self, leader_id: str, account_id: str, habit: Habit) -> None:
+        """A subscription that is approved."""
         made = await self._subscriptions.CreateSubscription(
             subscription_pb2.CreateSubscriptionRequest(
-                request_id=f"demo-subscription-{account_id}",
+                request_id=f"demo-subscription-{leader_id}-{account_id}",
                 subscription=_subscription(leader_id, account_id, habit),
             )
         )
