@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from paceline.adapters.calendar.india import india
 from paceline.adapters.clock import SystemClock
 from paceline.adapters.postgres.accounts import PostgresAccountGroups, PostgresAccounts
+from paceline.adapters.postgres.barriers import PostgresBarriers
 from paceline.adapters.postgres.copy_commands import PostgresCopyCommands
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.drift_looks import PostgresDriftLooks
@@ -52,6 +53,7 @@ from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
+from services.replicator.barriers import BarrierWatch
 from services.replicator.compare import Comparisons
 from services.replicator.directory import Directory
 from services.replicator.dispatch import Dispatcher
@@ -115,7 +117,9 @@ async def compose(runtime: Runtime[Settings]) -> None:
     calendar = calendar_of(runtime, redis)
     kills = KillWatch(PostgresKillSwitches(database), SERVICE, settings.replica_id, clock)
     await kills.look()
-    views = views_of(runtime, database, redis, directory, silence, calendar, kills)
+    barriers = BarrierWatch(PostgresBarriers(database), clock)
+    await barriers.look()
+    views = views_of(runtime, database, redis, directory, silence, calendar, kills, barriers)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
     runtime.on_stop("dispatch", dispatcher.stop)
     replicator = Replicator(
@@ -150,6 +154,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("instruments", views.forget_daily())
     runtime.spawn("silence", silence.run())
     runtime.spawn("kill switches", kills.run())
+    runtime.spawn("barriers", barriers.run())
     runtime.spawn("settling", replicator.keep_settling())
     runtime.spawn("beginnings", beginnings.run())
     runtime.spawn("events", follower.run())
@@ -186,6 +191,7 @@ def views_of(
     silence: Silence,
     calendar: Calendar,
     kills: KillWatch,
+    barriers: BarrierWatch,
 ) -> Views:
     return Views(
         directory,
@@ -201,6 +207,7 @@ def views_of(
         runtime.settings.equity_age_max_ms,
         silence,
         lambda each: kills.entry(each.leader, each.follower),
+        barriers.known,
     )
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from paceline.domain.account import AccountType
 from paceline.domain.calendar import Calendar, trading_day
+from paceline.domain.copying.barriers import Barriers
 from paceline.domain.copying.decision import SizingInputs
 from paceline.domain.copying.mapping import followers_key
 from paceline.domain.copying.options import OPTIONS, underlying_of
@@ -66,6 +67,7 @@ class Views:
         equity_age_max_ms: int,
         silence: Silence,
         killed: Callable[[Subscription], bool] = lambda _subscription: False,
+        barriers: Callable[[], Barriers] = Barriers,
     ) -> None:
         self._directory = directory
         self._plans = plans
@@ -81,6 +83,7 @@ class Views:
         self._equity_age_max_ms = equity_age_max_ms
         self._silence = silence
         self._killed = killed
+        self._barriers = barriers
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], dict[SubscriptionId, SizingInputs]] = {}
 
@@ -102,7 +105,11 @@ class Views:
             if now_ns - price.received_ns <= _PRICE_FRESH_NS
         }
         older = {each: price.last for each, price in prices.items() if each not in fresh}
-        return Market(self._known, now_ns, fresh, older)
+        barriers = self._barriers()
+        banned = frozenset(
+            each for each in traded if each in self._known and barriers.banned(self._known[each])
+        )
+        return Market(self._known, now_ns, fresh, older, banned)
 
     async def forget_daily(self) -> None:
         """Lots and bands change over night; until cancelled."""
@@ -162,6 +169,7 @@ class Views:
         rules = await self._groups.rules_of(each.follower for each in subscriptions)
         books = await self._books.of(subscriptions, keys)
         by_name = {each.subscription_id: each for each in subscriptions}
+        barriers = self._barriers()
         rows = await self._copy_commands.open_rows(
             key for key, ledger in seen.items() if _may_withdraw(by_name[key[0]], ledger, body)
         )
@@ -183,6 +191,8 @@ class Views:
                 account_frozen=self._directory.frozen(each.follower),
                 killed=self._killed(each),
                 close_only=self._silence.close_only(each, body.broker_time_ns),
+                liquidating=barriers.absorbs_exits(each, keys[each.subscription_id]),
+                liquidation_wanted=barriers.stops_entries(each, keys[each.subscription_id]),
             )
             for each in subscriptions
         ]

@@ -1664,6 +1664,31 @@ FROM liquidation_requests
 WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
 ORDER BY requested_at, liquidation_id LIMIT $2
 
+-- name: barriers_underway
+-- Liquidations that run, and those that are wanted and not begun; what begins is told once at least.
+SELECT account_id, subscription_id, instrument_id, product, level = 'FLATTEN' AS flattens
+FROM liquidations WHERE finished_at IS NULL
+UNION ALL
+SELECT account_id, subscription_id, NULL, NULL, false FROM liquidation_requests WHERE acknowledged_at IS NULL
+
+-- name: ban_lists_of_day
+-- The newest list of each source that begins no later than a day.
+SELECT DISTINCT ON (source) * FROM ban_lists WHERE first_day <= $1::date ORDER BY source, first_day DESC
+
+-- name: ban_list_put
+-- What a source says of a day and those after it, in the place of what it said before.
+INSERT INTO ban_lists (source, first_day, last_day, underlyings, instruments, reason)
+VALUES ($1, $2, $3, $4::text[], $5::text[], $6)
+ON CONFLICT (source, first_day) DO UPDATE SET last_day = excluded.last_day, underlyings = excluded.underlyings,
+    instruments = excluded.instruments, reason = excluded.reason, written_at = now()
+RETURNING *
+
+-- name: ban_list_page
+-- Lists of banned instruments, the newest first, filtered.
+SELECT * FROM ban_lists
+WHERE ($1 = '' OR source = $1) AND ($2::date IS NULL OR (first_day, source) < ($2, $3))
+ORDER BY first_day DESC, source DESC LIMIT $4
+
 -- name: liquidation_requests_acknowledge
 -- An executor has them.
 UPDATE liquidation_requests SET acknowledged_at = now()

@@ -63,7 +63,7 @@ def _unready(copier: Copier) -> SkipReason | None:  # noqa: PLR0911  # one line 
         return SkipReason.AUTO_COPY_OFF
     if copier.killed:
         return SkipReason.KILL_SWITCH
-    if copier.liquidating:
+    if copier.liquidating or copier.liquidation_wanted:
         return SkipReason.LIQUIDATING
     if copier.account_frozen:
         return SkipReason.ACCOUNT_FROZEN

@@ -191,6 +191,9 @@ class Copier:
     """A kill switch stops its entries."""
     close_only: bool = False
     liquidating: bool = False
+    """A liquidation closes what is held: entries wait for its end, exits are its own."""
+    liquidation_wanted: bool = False
+    """One is wanted or runs, which closes nothing yet: entries alone are kept out."""
 
 
 @dataclass(frozen=True, slots=True)
