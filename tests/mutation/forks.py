@@ -1,11 +1,13 @@
 """A plugin for the mutation run: tests are collected once, and every mutant is tried in a fork of its own."""
 
+import gc
 import json
 import os
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,18 @@ MONEY_FIRST = (
 )
 """By beginning of the file's name: a run that is cut short has tried what matters most."""
 SAVED_EVERY = 10
+AT_ONCE = os.cpu_count() or 1
+NEARNESS = 20
 PARTS = 3
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
     """Instead of the tests themselves. Every third mutant first: what is cut short is a fair part of all."""
-    if _in_a_fork(lambda: _note_what_is_reached(session.items)) != 0:
+    REACHED.unlink(missing_ok=True)
+    os.waitpid(_forked(lambda: _note_what_is_reached(session.items)), 0)
+    if not REACHED.exists():
         raise pytest.UsageError("the tests must pass before mutants are tried")
+    gc.freeze()
     trial = Trial(session.items)
     for first in range(PARTS):
         for meta in _by_weight(Path("paceline/domain")):
@@ -41,11 +48,18 @@ def _try_all(meta: Path, trial: "Trial", first: int) -> None:
     told = json.loads(meta.read_text(encoding="utf-8"))
     codes = told["exit_code_by_key"]
     names = [name for name in list(codes)[first::PARTS] if codes[name] is None]
-    for number, name in enumerate(names, 1):
-        codes[name] = trial.of(name)
+    for number, (name, code) in enumerate(trial.of(names), 1):
+        codes[name] = code
         if number % SAVED_EVERY == 0 or number == len(names):
             meta.write_text(json.dumps(told, indent=4), encoding="utf-8")
             print(f"{time.strftime('%H:%M:%S')} {meta} {number} of {len(names)}", flush=True)  # noqa: T201
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    mutant: str
+    told: int
+    """Where the name of the test arrives that noticed it."""
 
 
 class Trial:
@@ -59,14 +73,33 @@ class Trial:
             self._costs[test] = seconds
             for function in functions:
                 self._reached.setdefault(function, []).append(test)
-        self._noticed: Counter[str] = Counter()
+        self._noticed: Counter[tuple[str, str]] = Counter()
+        self._running: dict[int, _Running] = {}
 
-    def of(self, mutant: str) -> int:
-        """As mutmut writes it down."""
-        tests = self._reached.get(mutant.rpartition("__mutmut_")[0], [])
-        if not tests:
-            return UNREACHED
-        tests.sort(key=lambda test: self._costs[test] / (1 + self._noticed[test]))
+    def of(self, mutants: Iterable[str]) -> Iterator[tuple[str, int]]:
+        """Each as mutmut writes it down, in the order in which they end."""
+        for mutant in mutants:
+            if not self._tests(mutant):
+                yield mutant, UNREACHED
+                continue
+            if len(self._running) == AT_ONCE:
+                yield self._first_to_end()
+            self._start(mutant)
+        while self._running:
+            yield self._first_to_end()
+
+    def _tests(self, mutant: str) -> list[str]:
+        """Those that have noticed other mutants of the same function before those of any function."""
+        function = _function_of(mutant)
+
+        def rank(test: str) -> float:
+            noticed = self._noticed[test, ""] + NEARNESS * self._noticed[test, function]
+            return self._costs[test] / (1 + noticed)
+
+        return sorted(self._reached.get(function, ()), key=rank)
+
+    def _start(self, mutant: str) -> None:
+        tests = self._tests(mutant)
         limit = int(CPU_SECONDS + CPU_TIMES * sum(self._costs[test] for test in tests))
         told, tells = os.pipe()
 
@@ -79,11 +112,21 @@ class Trial:
                     return False
             return True
 
-        code = _in_a_fork(survives)
+        self._running[_forked(survives)] = _Running(mutant, told)
         os.close(tells)
-        with os.fdopen(told) as noticed:
-            self._noticed[noticed.read()] += 1
-        return code
+
+    def _first_to_end(self) -> tuple[str, int]:
+        child, status = os.wait()
+        running = self._running.pop(child)
+        with os.fdopen(running.told) as told:
+            test = told.read()
+        self._noticed[test, ""] += 1
+        self._noticed[test, _function_of(running.mutant)] += 1
+        return running.mutant, os.waitstatus_to_exitcode(status)
+
+
+def _function_of(mutant: str) -> str:
+    return mutant.rpartition("__mutmut_")[0]
 
 
 def _by_weight(folder: Path) -> Iterator[Path]:
@@ -93,16 +136,16 @@ def _by_weight(folder: Path) -> Iterator[Path]:
             yield left.pop(name)
 
 
-def _in_a_fork(act: Callable[[], bool]) -> int:
-    """Zero where it was true."""
+def _forked(act: Callable[[], bool]) -> int:
+    """The process; it ends with zero where it was true."""
     child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    try:
-        code = int(not act())
-    except BaseException:  # noqa: BLE001  # whatever broke, it was noticed
-        code = KILLED
-    os._exit(code)
+    if not child:
+        try:
+            code = int(not act())
+        except BaseException:  # noqa: BLE001  # whatever broke, it was noticed
+            code = KILLED
+        os._exit(code)
+    return child
 
 
 def _passes(item: pytest.Item) -> bool:
