@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from paceline.domain.broker_clock import TOLERANCE_NS, BrokerClock
 from paceline.domain.ids import BrokerOrderId
-from paceline.domain.order import BrokerStatus, Fill
+from paceline.domain.order import BrokerStatus, Fill, OrderReport
 from paceline.domain.succession import in_order
 from tests.unit.domain.given import NOW, S, fill, report
 
@@ -65,6 +65,54 @@ def test_what_was_known_of_a_clock_is_recalled_until_something_is_heard() -> Non
     assert clock.error_ns == -10 * MIN - 2 * S
 
 
+WRONG = 10 * MIN
+
+
+@pytest.mark.parametrize(
+    ("told", "after", "true"),
+    [
+        pytest.param(-2 * S, -MIN, -2 * S, id="a moment late"),
+        pytest.param(5 * S, -MIN, 5 * S, id="early within tolerance"),
+        pytest.param(5 * S + 1, -MIN, 0, id="early beyond it"),
+        pytest.param(-6 * S, -4 * S, -6 * S, id="before the reading, within tolerance"),
+        pytest.param(-9 * S, -4 * S, -9 * S, id="just at the tolerance"),
+        pytest.param(-9 * S - 1, -4 * S, 0, id="before the reading, beyond it"),
+    ],
+)
+def test_a_known_error_is_kept_until_a_time_proves_another(told: int, after: int, true: int) -> None:
+    clock = BrokerClock()
+    clock.hear(NOW + WRONG, NOW)
+    now = NOW + MIN
+    assert clock.hear(now + told + WRONG, now, after_ns=now + after) == now + true
+    assert clock.error_ns == (WRONG if told == true else WRONG + told)
+
+
+def test_an_error_of_the_tolerance_is_none() -> None:
+    for error in (TOLERANCE_NS, -TOLERANCE_NS, TOLERANCE_NS + 1, -TOLERANCE_NS - 1):
+        clock = BrokerClock()
+        clock.recall(error)
+        assert clock.error_ns == (error if abs(error) > TOLERANCE_NS else 0)
+
+
+def test_what_was_recalled_first_stands_and_what_was_heard_stands_above_it() -> None:
+    clock = BrokerClock()
+    clock.recall(-WRONG)
+    clock.recall(3 * MIN)
+    assert clock.error_ns == -WRONG
+    clock.hear(NOW + S, NOW + S)
+    assert clock.error_ns == 0
+    clock.recall(-WRONG)
+    assert clock.error_ns == 0
+
+
+def test_only_the_first_live_fact_corrects_what_was_recalled() -> None:
+    clock = BrokerClock()
+    clock.recall(-WRONG)
+    assert clock.hear(NOW - WRONG - 2 * S, NOW) == NOW
+    assert clock.hear(NOW - WRONG - S, NOW + S, after_ns=NOW) == NOW + S
+    assert clock.hear(NOW - WRONG - S, NOW + 3 * S, after_ns=NOW) == NOW + S
+
+
 @given(
     st.integers(-900, 900),
     st.lists(st.tuples(st.integers(1, 50), st.integers(0, 3)), min_size=1, max_size=20),
@@ -108,6 +156,21 @@ def test_numbers_that_say_nothing_of_time_are_not_followed() -> None:
         "o3",
         "o1",
     ]
+
+
+def test_a_book_whose_times_stand_still_was_listed_as_it_grew() -> None:
+    assert shown(parts(("1", 0), ("2", 0), ("3", 0), ("4", 0), ("5", -600))) == [
+        "o1",
+        "o2",
+        "o3",
+        "o4",
+        "o5",
+    ]
+
+
+def test_within_a_second_orders_come_before_trades() -> None:
+    told = in_order([report(order="2")], [fill(1, order="1")])
+    assert [(type(each), each.order_id) for each in told] == [(OrderReport, "2"), (Fill, "1")]
 
 
 def test_an_order_moves_with_its_trades() -> None:

@@ -1,7 +1,7 @@
 """Exchanges trade in their own zone, on their own days, in phases."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -18,6 +18,7 @@ from paceline.domain.calendar import (
     Schedule,
     TradingClass,
     always_open,
+    day_end_ns,
     trading_day,
     us_daylight_saving,
     zone_of,
@@ -220,6 +221,28 @@ def test_hours_are_cut_to_a_part_of_the_day() -> None:
     day = Hours(time(9), time(23, 30))
     assert day.within(time(17), time.max) == Hours(time(17), time(23, 30))
     assert day.within(time.min, time(9)) is None
+
+
+def test_what_is_left_of_hours_keeps_its_phase() -> None:
+    auction = Hours(time(15, 15), time(15, 35), Phase.CLOSING_AUCTION)
+    assert auction.within(time(15, 20), time(18)) == Hours(time(15, 20), time(15, 35), Phase.CLOSING_AUCTION)
+    assert auction.within(time(9), time(15, 15)) is None
+    assert auction.within(time(15, 35), time(18)) is None
+
+
+def test_hours_hold_to_their_last_nanosecond() -> None:
+    closes = int(datetime(2026, 11, 20, 15, 30, tzinfo=IST).timestamp()) * NS_PER_S
+    assert NSE.phase(closes - 1) is Phase.NORMAL
+    assert NSE.phase(closes) is Phase.CLOSED
+
+
+@pytest.mark.parametrize(("exchange", "zone"), [(Exchange.NSE, IST), (Exchange.CRYPTO, UTC)])
+def test_a_trading_day_ends_at_midnight_where_the_exchange_stands(exchange: Exchange, zone: timezone) -> None:
+    midnight = int(datetime(2026, 11, 21, tzinfo=zone).timestamp()) * NS_PER_S
+    assert trading_day(exchange, midnight - 1) == date(2026, 11, 20)
+    assert trading_day(exchange, midnight) == date(2026, 11, 21)
+    assert day_end_ns(exchange, midnight - 1) == midnight
+    assert day_end_ns(exchange, midnight) == midnight + 86_400 * NS_PER_S
 
 
 def test_every_exchange_has_its_zone() -> None:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.domain.calendar import IST, Calendar, Hours, Regime, Schedule, always_open
+from paceline.domain.copy_order import Intent
 from paceline.domain.day_end import (
     BookRead,
     Evidence,
     at_rest,
+    closing_lines,
     last_end,
     local,
     moment,
@@ -20,9 +22,9 @@ from paceline.domain.day_end import (
     swept_before,
     trading_days,
 )
-from paceline.domain.ids import InstrumentId
+from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.instrument import Exchange, InstrumentKey, Product, Segment
-from paceline.domain.ledger import Ledger
+from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
 
 AT = time(18)
 FRIDAY, SATURDAY, SUNDAY, MONDAY, TUESDAY = (date(2026, 11, 20) + timedelta(days=n) for n in range(5))
@@ -170,7 +172,23 @@ def test_what_was_delivered_is_gone_when_the_holdings_lack_it_too(
     ]
     evidence = Evidence(*reads)
     assert evidence.lacks(InstrumentKey(SBIN.instrument_id, product), Decimal(held)) is lacks
-    assert ("holdings" in evidence.words()) is (second is not None)
+    beside = "" if second is None else ", and the holdings read beside it,"
+    assert evidence.words() == f"absent from the position book{beside} at 18:00:00 and 18:01:00 IST"
+
+
+def test_a_fraction_that_was_delivered_is_looked_for_like_a_whole() -> None:
+    reads = [replace(read(18, minute), held=frozenset()) for minute in (0, 1)]
+    assert Evidence(*reads).lacks(InstrumentKey(SBIN.instrument_id, Product.CNC), Decimal("0.5"))
+
+
+def test_a_row_of_nothing_shows_nothing() -> None:
+    reads = [replace(read(18, minute), net={SBIN: Decimal(0)}) for minute in (0, 1)]
+    assert Evidence(*reads).lacks(SBIN, Decimal(5))
+
+
+def test_a_moment_is_of_the_second_it_lies_in() -> None:
+    assert local(ns(FRIDAY, 18) - 1).time() == time(17, 59, 59)
+    assert local(ns(FRIDAY, 18)).time() == time(18)
 
 
 def test_what_was_delivered_and_stands_in_the_position_book_today_is_not_gone() -> None:
@@ -180,7 +198,18 @@ def test_what_was_delivered_and_stands_in_the_position_book_today_is_not_gone() 
 
 
 def test_rows_of_one_key_are_one_number() -> None:
-    assert net_of([(SBIN, Decimal(5)), (SBIN, Decimal(-5))]) == {SBIN: 0}
+    other = InstrumentKey(SBIN.instrument_id, Product.MARGIN)
+    assert net_of([(SBIN, Decimal(5)), (other, Decimal(1)), (SBIN, Decimal(-7))]) == {SBIN: -2, other: 1}
+
+
+def test_what_is_gone_is_neither_held_nor_wanted_and_says_why() -> None:
+    copies = SubscriptionId("s1")
+    ledger = Ledger(ideal=Decimal("12.5"), entry_planned=Decimal(12), entry_filled=Decimal(12))
+    assert closing_lines(copies, SBIN, ledger, "cause", "absent") == (
+        LedgerEntry(copies, SBIN, EntryKind.ADJUSTED, Intent.EXIT, Decimal(-12), "cause", "absent"),
+        LedgerEntry(copies, SBIN, EntryKind.FORGONE, Intent.ENTRY, Decimal("-12.5"), "cause", "absent"),
+    )
+    assert closing_lines(copies, SBIN, Ledger(), "cause", "absent") == ()
 
 
 def test_at_rest_is_nothing_on_its_way() -> None:
@@ -188,3 +217,5 @@ def test_at_rest_is_nothing_on_its_way() -> None:
     assert at_rest(rest)
     assert not at_rest(Ledger(entry_planned=Decimal(5), entry_filled=Decimal(4)))
     assert not at_rest(Ledger(exit_planned=Decimal(-5), exit_filled=Decimal(-4)))
+    assert not at_rest(Ledger(buy_pledged=Decimal(5)))
+    assert not at_rest(Ledger(sell_pledged=Decimal(-5)))

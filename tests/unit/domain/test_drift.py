@@ -16,17 +16,20 @@ from paceline.domain.drift import (
     Look,
     Share,
     Standing,
+    cause_of,
     converted,
     doubtful,
+    evidence_of,
     judge,
     lowered,
     sold,
+    under,
 )
 from paceline.domain.ids import SubscriptionId
 from paceline.domain.instrument import InstrumentKey, Product
 from paceline.domain.ledger import Ledger
 from paceline.domain.subscription import AttributionPolicy, DriftPolicy
-from tests.unit.domain.given import KEY, SHARE, copier, d, event, fill, leader, market
+from tests.unit.domain.given import FOLLOWER, KEY, SHARE, copier, d, event, fill, leader, market
 
 S = 1_000_000_000
 SETTLE_NS = 2 * S
@@ -139,7 +142,9 @@ def _sale(stands: Standing, net: int) -> list[int]:
     found = judged(stands, net)
     assert found is not None
     entry = plan_chunk(event(fill(10)), leader(), [copier()], market()).decisions[0].orders[0]
-    newest = {SubscriptionId("s1"): entry}
+    newest = {
+        each.subscription_id: replace(entry, subscription_id=each.subscription_id) for each in stands.shares
+    }
     healing = sold(stands, found, SHARE, newest, "c", d(500), 1)
     return [
         int(order.spec.quantity) * int(order.spec.side)
@@ -155,6 +160,30 @@ def test_a_surplus_is_sold_and_never_more_than_the_book_shows() -> None:
     assert _sale(crossed, 6) == [], "it would open the other side"
     assert _sale(standing(share(10, wanted=4, policy=REPORT), journal=10), 10) == []
     assert _sale(standing(share(10, wanted=4), journal=10, heals=HEALS_MAX), 10) == []
+
+
+def test_each_that_heals_sells_its_own_surplus_while_the_book_shows_enough() -> None:
+    two = (share(6, wanted=2), share(6, wanted=1, name="s2"))
+    assert _sale(standing(*two, journal=12), 12) == [-4, -5]
+    reports = replace(two[0], policy=REPORT)
+    assert _sale(standing(reports, two[1], journal=12), 12) == [-5]
+    crossed = standing(share(6, wanted=0), share(6, wanted=1, name="s2"), share(-4, name="s3"), journal=8)
+    assert _sale(crossed, 8) == [-6], "two are left of the book, and five would be sold"
+
+
+def test_a_policy_for_all_replaces_each_ones_own() -> None:
+    stands = standing(share(10), share(5, name="s2", policy=REPORT), journal=15)
+    assert [each.policy for each in under(stands, REPORT).shares] == [REPORT, REPORT]
+    assert [each.policy for each in under(stands, HEAL).shares] == [HEAL, HEAL]
+    assert under(stands, None) == stands
+
+
+def test_evidence_and_cause_name_the_books_they_stand_on() -> None:
+    first, second = BookRead(0, True, {}), BookRead(61 * S, True, {})
+    found = Difference(DriftKind.MISSING, d(10), d(4), d(6))
+    words = "copies hold 10, the broker's book at 05:30:00 and 05:31:01 IST says 4"
+    assert evidence_of(first, second, found) == words
+    assert cause_of(FOLLOWER, KEY, second) == "drift:fyers:FOLLOWER:NSE:SBIN-EQ:INTRADAY:61000000000"
 
 
 QUANTITIES = st.integers(-50, 50)

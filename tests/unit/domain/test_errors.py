@@ -39,6 +39,31 @@ def test_a_rejection_keeps_the_brokers_code_and_words() -> None:
     assert (error.code, error.words, str(error)) == ("-392", "Insufficient funds", "-392: Insufficient funds")
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (errors.BrokerNeverSent("refused"), "", "refused"),
+        (errors.BrokerNeverSent("refused", code="E1"), "E1", "E1: refused"),
+        (errors.BrokerRateLimited("slow down", retry_after_ms=1), "", "slow down"),
+        (errors.BrokerRateLimited("slow down", retry_after_ms=1, code="429"), "429", "429: slow down"),
+        (errors.BrokerOutcomeUnknown("no answer"), "", "no answer"),
+        (errors.BrokerOutcomeUnknown("no answer", code="502"), "502", "502: no answer"),
+        (errors.BrokerLoginNeeded("PIN expired"), "", "PIN expired"),
+    ],
+)
+def test_a_broker_is_quoted_with_his_code_where_he_gave_one(
+    error: errors.BrokerError, code: str, text: str
+) -> None:
+    assert (error.code, str(error)) == (code, text)
+
+
+def test_who_was_away_and_what_is_broken_is_said_only_where_it_is_known() -> None:
+    assert not errors.BrokerNeverSent("refused").away
+    assert errors.BrokerNeverSent("refused", away=True).away
+    assert not errors.BrokerOutcomeUnknown("no answer").server_broken
+    assert errors.BrokerOutcomeUnknown("no answer", server_broken=True).server_broken
+
+
 def test_a_rate_refusal_says_when_to_come_back() -> None:
     assert errors.BrokerRateLimited("slow down", retry_after_ms=60_000).retry_after_ms == 60_000
 
@@ -75,4 +100,8 @@ def test_names_are_kept_for_the_edge() -> None:
     missing, taken = errors.NotFound("account", "fyers:X"), errors.AlreadyExists("account", "fyers:X")
     assert (missing.what, missing.name) == (taken.what, taken.name) == ("account", "fyers:X")
     assert isinstance(taken, errors.Conflict)
+    assert (str(missing), str(taken)) == (
+        "account 'fyers:X' does not exist",
+        "account 'fyers:X' exists already",
+    )
     assert missing.explanation == "What was named does not exist."

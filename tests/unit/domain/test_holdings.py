@@ -75,6 +75,11 @@ def test_a_second_reading_too_soon_proves_nothing(reader: Reader) -> None:
     assert quantities(reader.reads(position(4), after_s=5)) == [4]
 
 
+def test_it_stands_from_the_very_moment_it_is_old_enough(reader: Reader) -> None:
+    assert reader.reads(position(4)) == ()
+    assert quantities(reader.reads(position(4), after_s=5)) == [4]
+
+
 def test_a_trade_that_the_position_book_knew_first_is_no_alarm(reader: Reader) -> None:
     assert reader.reads(position(10)) == ()
     reader.tracker.observe(fill(10), reader.now)
@@ -126,6 +131,39 @@ def test_delivery_stands_in_the_book_for_its_own_day(reader: Reader) -> None:
     assert reader.tracker.position(DELIVERY) == 6
     assert reader.reads(position(-6, DELIVERY)) == ()
     assert quantities(reader.reads(position(-6, DELIVERY))) == [4]
+
+
+def test_delivery_of_one_day_is_one_position_however_often_it_trades(reader: Reader) -> None:
+    for number in (1, 2):
+        reader.tracker.observe(fill(5, trade=f"t{number}", key=DELIVERY), NOW)
+    for _ in range(3):
+        assert reader.reads(position(10, DELIVERY)) == ()
+
+
+def test_a_book_of_delivery_that_was_not_begun_anew_shows_what_was_traded_last(reader: Reader) -> None:
+    reader.tracker.observe(fill(10, key=DELIVERY), NOW)
+    reader.tracker.observe(fill(4, trade="t2", key=DELIVERY, at=NOW + DAY), NOW + DAY)
+    reader.now += 2 * DAY
+    for _ in range(3):
+        assert reader.reads(position(4, DELIVERY)) == ()
+
+
+def test_a_late_trade_of_yesterday_is_carried_beside_what_was_carried_already(reader: Reader) -> None:
+    reader.tracker.observe(fill(5, trade="t0", key=DELIVERY), NOW)
+    reader.now += DAY
+    reader.tracker.observe(fill(3, trade="t1", key=DELIVERY, at=NOW + DAY), reader.now)
+    reader.tracker.observe(fill(10, trade="late", key=DELIVERY), reader.now)
+    for _ in range(3):
+        assert reader.reads(position(3, DELIVERY)) == ()
+    assert reader.tracker.position(DELIVERY) == 18
+
+
+def test_what_is_carried_and_no_delivery_must_stand_in_the_book(reader: Reader) -> None:
+    reader.tracker.observe(fill(10), NOW)
+    reader.now += DAY
+    reader.tracker.observe(fill(4, trade="t2", at=NOW + DAY), reader.now)
+    assert reader.reads(position(4)) == ()
+    assert quantities(reader.reads(position(4))) == [4]
 
 
 def test_a_trade_of_yesterday_that_is_told_today_is_no_trade_of_today(reader: Reader) -> None:
