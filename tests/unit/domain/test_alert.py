@@ -16,6 +16,14 @@ def test_a_warning_says_how_it_stands() -> None:
     assert "Equity 7920.0000, margin used 16000.0000." in body
 
 
+def test_what_is_not_known_is_said_to_be() -> None:
+    alert = Alert("a", ME, AlertKind.NOT_JUDGED, {"level": "49", "reason": "{line}"})
+    assert words(alert).body == (
+        "By what is known, the margin level of fyers:XV20986 is 49 %, at or below its line of not known %.\n"
+        "Nothing is done: {line}."
+    )
+
+
 @pytest.mark.parametrize("kind", AlertKind)
 def test_every_kind_has_words_whatever_is_known(kind: AlertKind) -> None:
     title, body = words(Alert("a", ME, kind, {"reason": "{braces} {0}"}))

@@ -26,6 +26,8 @@ def test_fills_move_the_position_and_orders_do_not() -> None:
 def test_copies_are_kept_apart_from_own_trades() -> None:
     state = fold_leader(leader(), [event(fill(10)), event(fill(5, tag=COPY))])
     assert state.position(KEY) == LeaderPosition(own=d(10), copied=d(5))
+    assert state.after(event(fill(-4))).position(KEY) == LeaderPosition(own=d(6), copied=d(5))
+    assert state.after(event(fill(-4, tag=COPY))).position(KEY) == LeaderPosition(own=d(10), copied=d(1))
     assert state.position(KEY).seen_by(forward_copies=True) == 15
     assert state.position(KEY).seen_by(forward_copies=False) == 10
 

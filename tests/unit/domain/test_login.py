@@ -76,8 +76,20 @@ def test_a_token_that_would_not_outlive_the_day_is_renewed_before_it_opens_and_o
     opening, day_end = 9 * HOUR, 24 * HOUR
     assert due_ns(Lifetime(0, 20 * HOUR), opening, day_end, AHEAD, 0) == opening - 60 * MIN
     assert due_ns(Lifetime(0, 30 * HOUR), opening, day_end, AHEAD, 0) == 30 * HOUR - 30 * MIN
-    renewed = Lifetime(opening - 59 * MIN, 20 * HOUR)
-    assert due_ns(renewed, opening, day_end, AHEAD, 0) == 20 * HOUR - 30 * MIN
+    for since in (opening - 60 * MIN, opening - 59 * MIN):
+        assert due_ns(Lifetime(since, 20 * HOUR), opening, day_end, AHEAD, 0) == 20 * HOUR - 30 * MIN
+    before = Lifetime(opening - 60 * MIN - 1, 20 * HOUR)
+    assert due_ns(before, opening, day_end, AHEAD, 0) == opening - 60 * MIN
+
+
+def test_a_token_that_lives_to_the_end_of_the_day_outlives_it() -> None:
+    opening, day_end = 9 * HOUR, 24 * HOUR
+    assert due_ns(Lifetime(0, day_end), opening, day_end, AHEAD, 0) == day_end - 30 * MIN
+    assert due_ns(Lifetime(0, day_end - 1), opening, day_end, AHEAD, 0) == opening - 60 * MIN
+
+
+def test_a_token_is_not_renewed_in_the_first_half_of_its_life() -> None:
+    assert due_ns(Lifetime(HOUR, HOUR + 40 * MIN), None, 0, AHEAD, 0) == HOUR + 20 * MIN
 
 
 @given(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from paceline.domain.copy_order import Cause, CauseKind, CommandKind, Intent
 from paceline.domain.copying.changes import OpenRow
 from paceline.domain.copying.strays import closed_by, is_stray, oversold
-from paceline.domain.copying.tags import tag_of
-from paceline.domain.ids import EventIdentity, SubscriptionId
+from paceline.domain.copying.tags import decision_id_of, tag_of
+from paceline.domain.ids import EventIdentity, SubscriptionId, Tag
 from paceline.domain.ledger import Ledger
 from paceline.domain.subscription import AttributionPolicy
 from tests.unit.domain.given import NOW, d, fill
@@ -67,6 +67,45 @@ def test_an_exit_on_its_way_sells_no_more_than_is_left() -> None:
     (cancels,) = oversold(A, EVENT, replace(ledger, adjusted=d(-10)), [row], NOW)
     assert cancels.kind is CommandKind.CANCEL
     assert oversold(A, EVENT, replace(ledger, adjusted=d(0)), [row], NOW) == ()
+
+
+def test_what_closed_a_copy_is_told_by_its_order_and_price() -> None:
+    closed = closed_by(fill(-4, order="77", price="99.5"), EVENT, {A: (held(10), FIRST)}, d(0), d(1))
+    assert closed.adjustments[A].evidence == "4 at 99.5 by order 77"
+
+
+def exits(*sold: int) -> list[OpenRow]:
+    """Oldest first."""
+    return [
+        OpenRow(replace(working(-quantity, Intent.EXIT), planned_ns=NOW + number, tag=Tag(f"exit{number}")))
+        for number, quantity in enumerate(sold)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "taken"),
+    [
+        (10, {}),
+        (9, {"exit2": "MODIFY 1"}),
+        (8, {"exit2": "CANCEL"}),
+        (6, {"exit2": "CANCEL", "exit1": "MODIFY 1"}),
+        (0, {"exit2": "CANCEL", "exit1": "CANCEL", "exit0": "CANCEL"}),
+    ],
+)
+def test_the_newest_exit_is_taken_back_first(left: int, taken: dict[str, str]) -> None:
+    rows = exits(5, 3, 2)
+    ledger = replace(held(10), ideal=d(0), exit_planned=d(-10), adjusted=d(left - 10))
+    found: dict[str, str] = {}
+    for command in oversold(A, EVENT, ledger, rows[1:] + rows[:1], NOW):
+        assert command.decision_id == decision_id_of(EVENT, A)
+        size = f" {command.spec.quantity}" if command.spec else ""
+        found[command.tag] = f"{command.kind}{size}"
+    assert found == taken
+
+
+def test_an_exit_that_lowers_nothing_that_is_held_is_left_alone() -> None:
+    short = replace(held(-10), exit_planned=d(-5))
+    assert oversold(A, EVENT, short, exits(5), NOW) == ()
 
 
 @settings(deadline=None)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.domain.copying.protect import order_type, protected_limit
+from paceline.domain.copying.protect import locked, order_type, protected_limit
+from paceline.domain.errors import Problem
 from paceline.domain.instrument import Exchange
 from paceline.domain.instrument_master import FileRead, canonical, complaint
 from paceline.domain.order import OrderType, Side
@@ -15,6 +16,61 @@ from paceline.domain.trading import largest_order, price_problems, quantity_prob
 from tests.unit.domain.given import SHARE, d, instrument
 
 BANDED = instrument(lot=25, freeze=1801, band=(90, 110))
+
+
+FIFTY = instrument(lot=1, band=(1, 50))
+
+
+@pytest.mark.parametrize("price", ["90", "110"])
+def test_the_ends_of_a_band_can_be_traded_at(price: str) -> None:
+    assert price_problems(BANDED, Decimal(price)) == ()
+
+
+def test_the_least_that_is_positive_can_be_ordered() -> None:
+    assert price_problems(SHARE, d("0.05")) == ()
+    assert price_problems(FIFTY, d(1)) == ()
+    assert quantity_problems(SHARE, d(1)) == ()
+    assert quantity_problems(instrument(lot="0.001"), d("0.001")) == ()
+
+
+def test_the_freeze_quantity_itself_is_too_much() -> None:
+    frozen = instrument(freeze=100)
+    assert quantity_problems(frozen, d(99)) == ()
+    assert quantity_problems(frozen, d(100)) == (
+        Problem("quantity", "must be below the freeze quantity 100"),
+    )
+
+
+def test_a_problem_names_the_field_that_was_asked_about() -> None:
+    assert price_problems(SHARE, d(0)) == (Problem("limit_price", "must be positive"),)
+    assert price_problems(SHARE, d("0.01"), "trigger_price") == (
+        Problem("trigger_price", "must be a multiple of the tick 0.05"),
+    )
+    assert quantity_problems(SHARE, d(0)) == (Problem("quantity", "must be positive"),)
+    assert quantity_problems(SHARE, d("0.5"), "disclosed") == (
+        Problem("disclosed", "must be a multiple of the lot 1"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("freeze", "lot", "largest"), [(101, 1, 100), (101, 25, 100), (100, 25, 75), (25, 25, 25), (20, 25, 25)]
+)
+def test_the_largest_order_is_whole_lots_below_the_freeze(freeze: int, lot: int, largest: int) -> None:
+    share = instrument(lot=lot, freeze=freeze)
+    assert largest_order(share) == largest
+    assert slices(share, d(largest)) == (d(largest),)
+    assert slices(share, d(largest + lot)) == (d(largest), d(lot))
+    assert slices(share, d(2 * largest)) == (d(largest), d(largest))
+
+
+@pytest.mark.parametrize(
+    ("last", "buying", "selling"), [("90", False, True), ("90.05", False, False), ("110", True, False)]
+)
+def test_at_the_end_of_its_band_nobody_is_on_the_other_side(last: str, buying: bool, selling: bool) -> None:
+    assert locked(BANDED, Decimal(last), Side.BUY) is buying
+    assert locked(BANDED, Decimal(last), Side.SELL) is selling
+    assert not locked(SHARE, Decimal(last), Side.BUY)
+    assert not locked(SHARE, Decimal(last), Side.SELL)
 
 
 @pytest.mark.parametrize(
