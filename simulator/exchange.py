@@ -107,7 +107,7 @@ class Exchange:
         order = self._new_order(account, request, market.instrument, source, received)
         fault = reject or self._closed(order) or checks.rejection(order, market)
         needed = 0 if fault else checks.margin_needed(order, market)
-        if needed > account.available:
+        if needed > max(account.available, 0):
             fault = Reject(RejectReason.MARGIN, required=needed, available=account.available)
         if fault is not None:
             return self._rejected(order, fault)
@@ -217,7 +217,7 @@ class Exchange:
         before = (order.type, order.limit, order.stop, order.qty, order.disclosed)
         order.type, order.limit, order.stop, order.qty, order.disclosed = wanted
         needed = checks.margin_needed(order, market)
-        if needed > order.account.available:
+        if needed > max(order.account.available, 0):
             order.type, order.limit, order.stop, order.qty, order.disclosed = before
             self.matcher.claim(order, checks.margin_needed(order, market))
             self.matcher.enter(order, market)

@@ -219,3 +219,15 @@ def test_an_unknown_symbol_is_refused(exchange: Exchange, account: Account) -> N
     outcome = exchange.place(account, wish("NSE:NOBODY-EQ", type=OrderType.MARKET))
     assert isinstance(outcome, Refusal)
     assert outcome.reject.reason is RejectReason.BAD_SYMBOL
+
+
+def test_what_closes_a_position_is_taken_however_little_money_is_left(
+    exchange: Exchange, account: Account
+) -> None:
+    placed(exchange, account, wish(qty=100))
+    account.cash = account.used // 2
+
+    order = placed(exchange, account, wish(qty=100, side=Side.SELL))
+
+    assert order.status is Status.TRADED
+    assert not account.open_positions()
