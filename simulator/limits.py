@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -41,10 +42,12 @@ class Window:
         self.peak = 0
 
     def add(self, now: int) -> int:
-        """Count one; two that are a whole span apart never share a window."""
+        """Count one; two that are a whole span apart never share a window. One whose body came late is counted
+        where it arrived.
+        """
         at = self._at
-        at.append(now)
-        oldest = now - self._span
+        insort(at, now)
+        oldest = at[-1] - self._span
         while at[0] <= oldest:
             at.popleft()
         count = len(at)

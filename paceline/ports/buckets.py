@@ -10,6 +10,9 @@ from paceline.ports.broker import Call, Window
 ENTRY_SHARE_PERCENT = 70
 """What entries may use of windows of a minute and longer, so that exits and liquidations never starve."""
 LONG_WINDOW_MS = 60_000
+JITTER_MS = 100
+"""Every taker widens the windows by it: so late may a request arrive after it was granted. Whoever finds one
+later than that says so with `restamp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,29 @@ class Taken:
     retry_at_ns: int = 0
     window: str = ""
     """The name of what refused; `penalty` when the broker himself named a time."""
+    stamp_us: int = 0
+    """When it was granted, by the clock of the store."""
+    began_us: int = 0
+    """Since when the store counts for the account; another time than before: it was lost meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A granted request of which nothing proves that it arrived before `by_us` after its stamp."""
+
+    take: Take
+    stamp_us: int
+    by_us: int
 
 
 class Buckets(Protocol):
     """No sliding interval, widened by the jitter allowance, ever holds more grants than its window allows."""
+
+    async def restamp(self, lates: Sequence[Late]) -> Sequence[int]:
+        """Short windows count each as granted so much later, at least; returns the stamps it has now. Raises
+        `Unavailable`.
+        """
+        ...
 
     async def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
         """Decides the whole batch in one pass, in its order within an account: what is granted must be sent

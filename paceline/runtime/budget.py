@@ -1,15 +1,25 @@
-"""Reads at a broker, within the limits that all services share."""
+"""Single calls at a broker, within the limits that all services share."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from paceline.domain.errors import Unavailable
 from paceline.domain.ids import AccountId
 from paceline.ports.broker import Call, Limits
-from paceline.ports.buckets import Buckets, Take, Taken
+from paceline.ports.buckets import Take, Taken
 from paceline.ports.clock import Clock
+from paceline.runtime.meter import Meter, Ticket
 
 _LONGEST_WAIT_S = 5.0
+
+Spend = Callable[[], AbstractAsyncContextManager[None]]
+"""One call of an account that is already named."""
+
+
+class NoRoom(Unavailable):
+    """The account's limits are needed for something else."""
 
 
 @dataclass(slots=True)
@@ -20,40 +30,53 @@ class Budget:
     once are a few round trips, and never more than one is under way.
     """
 
-    buckets: Buckets
+    meter: Meter
     clock: Clock
-    _waiting: "list[tuple[Take, asyncio.Future[Taken]]]" = field(default_factory=list)
+    _waiting: "list[tuple[Take, asyncio.Future[Ticket | Taken]]]" = field(default_factory=list)
     _asking: asyncio.Task[None] | None = None
 
-    async def spend(
+    @asynccontextmanager
+    async def call(
         self, account_id: AccountId, limits: Limits, call: Call, *, patience_s: float | None = None
-    ) -> None:
-        """Returns when one call may be made now. Raises `Unavailable` when nobody can tell, and when the
-        windows stay full for longer than the patience lasts.
+    ) -> AsyncIterator[None]:
+        """One call, which is made within. Raises `Unavailable` when nobody can tell whether it may be,
+        and `NoRoom` when the windows stay full for longer than the patience lasts.
         """
         take = Take(account_id, limits.windows, call, entry=False, cost=limits.cost[call])
+        ticket = await self._ticket(take, patience_s)
+        try:
+            yield
+        finally:
+            self.meter.land(ticket)
+
+    async def _ticket(self, take: Take, patience_s: float | None) -> Ticket:
         while True:
             taken = await self._take(take)
-            if taken.granted:
-                return
+            if isinstance(taken, Ticket):
+                return taken
             wait_s = (taken.retry_at_ns - self.clock.now_ns()) / 1e9
             if patience_s is not None and wait_s > patience_s:
-                raise Unavailable(f"the limits of {account_id} are used up for {wait_s:.1f} s")
+                raise NoRoom(f"the limits of {take.account_id} are used up for {wait_s:.1f} s")
             await self.clock.sleep(min(max(wait_s, 0.001), _LONGEST_WAIT_S))
 
-    async def _take(self, take: Take) -> Taken:
-        answer: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+    async def _take(self, take: Take) -> Ticket | Taken:
+        answer: asyncio.Future[Ticket | Taken] = asyncio.get_running_loop().create_future()
         self._waiting.append((take, answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and isinstance(unused := answer.result(), Ticket):
+                self.meter.land(unused)
+            raise
 
     async def _ask(self) -> None:
         """Until nobody waits; whoever gave up meanwhile has spent what was granted."""
         while self._waiting:
             group, self._waiting = self._waiting, []
             try:
-                answers = await self.buckets.take([take for take, _ in group])
+                answers = await self.meter.take([take for take, _ in group])
             except Unavailable as problem:
                 for _, waiting in group:
                     if not waiting.done():
@@ -66,3 +89,5 @@ class Budget:
                 for (_, waiting), taken in zip(group, answers, strict=True):
                     if not waiting.done():
                         waiting.set_result(taken)
+                    elif isinstance(taken, Ticket):
+                        self.meter.land(taken)

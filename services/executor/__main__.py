@@ -51,6 +51,7 @@ from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
 from paceline.runtime.market_hours import MarketHours
 from paceline.runtime.market_judge import MarketJudge
+from paceline.runtime.meter import Meter
 from paceline.runtime.metric_names import BROKER_CALL_SECONDS
 from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
@@ -83,7 +84,7 @@ from services.executor.sweep import Sweeper
 from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
 from services.executor.warm import Warmer
-from services.executor.windows import JITTER_MS, Windows
+from services.executor.windows import Windows
 
 SERVICE = "executor"
 
@@ -225,9 +226,8 @@ def trading_of(
         settings.replica_id,
     )
     roster = Roster(accounts, credentials, partitions)
-    windows = Windows(
-        RedisBuckets(stores.redis, clock, jitter_ms=JITTER_MS), copy_orders, broker.limits, clock
-    )
+    buckets = RedisBuckets(stores.redis, clock)
+    windows = Windows(Meter(buckets, clock), buckets, copy_orders, broker.limits, clock)
     logins = Logins(credentials, relogin)
     policy = BreakerPolicy(settings.breaker_failures_max, settings.breaker_open_ms)
     breakers = Breakers(Broker.FYERS, policy, clock, runtime.metrics)
@@ -287,7 +287,7 @@ def floor_of(
         trading.broker.limits,
         trading.placer.send,
         trading.logins.relogin,
-        trading.windows,
+        trading.windows.meter,
         partitions,
         runtime.clock,
         runtime.metrics,
@@ -302,7 +302,7 @@ def floor_of(
 def reconciler_of(runtime: Runtime[Settings], trading: Trading, results: Results, links: Links) -> Reconciler:
     settings, clock = runtime.settings, runtime.clock
     seconds = runtime.metrics.histogram(BROKER_CALL_SECONDS).labels(Broker.FYERS, Call.READ)
-    books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows, clock), clock, seconds)
+    books = OrderBooks(trading.broker, trading.logins, Budget(trading.windows.meter, clock), clock, seconds)
     return Reconciler(
         books.read,
         clock,
@@ -322,7 +322,7 @@ def watch_drift(
     watch = DriftWatch(
         PostgresDrifts(stores.database),
         PostgresDriftLooks(stores.database),
-        PositionBooks(trading.broker, trading.logins, trading.windows, runtime.clock),
+        PositionBooks(trading.broker, trading.logins, trading.windows.meter, runtime.clock),
         desks.lots,
         RedisPrices(stores.redis),
         partitions,
@@ -360,7 +360,7 @@ def liquidator_of(
     hands = Hands(
         trading.broker,
         trading.logins,
-        Budget(trading.windows, clock),
+        Budget(trading.windows.meter, clock),
         RedisPrices(stores.redis),
         partitions,
         clock,

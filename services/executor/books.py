@@ -45,16 +45,16 @@ class OrderBooks:
 
     async def _once(self, account_id: AccountId) -> Reading:
         credentials = self.logins.of(account_id)
-        await self.budget.spend(account_id, self.broker.limits, Call.READ)
-        asked_ns = self.clock.monotonic_ns()
         try:
-            with self.seconds.time():
-                book = await self.broker.order_book(credentials)
+            async with self.budget.call(account_id, self.broker.limits, Call.READ):
+                asked_ns = self.clock.monotonic_ns()
+                with self.seconds.time():
+                    book = await self.broker.order_book(credentials)
         except BrokerAuthFailed as refusal:
             self.logins.refused(credentials, str(refusal))
             raise
         except BrokerRateLimited as problem:
             until_ns = self.clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
-            await self.budget.buckets.penalize(account_id, until_ns)
+            await self.budget.meter.penalize(account_id, until_ns)
             raise
         return Reading(book, asked_ns, self.clock.monotonic_ns())

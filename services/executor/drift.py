@@ -36,12 +36,13 @@ from paceline.domain.instrument import Instrument, InstrumentKey
 from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import DriftPolicy
 from paceline.ports.broker import Broker, Call
-from paceline.ports.buckets import Buckets, Take
+from paceline.ports.buckets import Take
 from paceline.ports.clock import Clock
 from paceline.ports.drift_looks import AskedLook, DriftLooks
 from paceline.ports.drifts import Drifts, Finding
 from paceline.ports.prices import Price, Prices
 from paceline.runtime.log import RepeatGate
+from paceline.runtime.meter import Meter, Ticket
 from paceline.runtime.metric_names import DRIFT_LOOKS, DRIFTS, DRIFTS_HEALED
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -72,15 +73,15 @@ class PositionBooks:
 
     broker: Broker
     logins: Logins
-    buckets: Buckets
+    meter: Meter
     clock: Clock
 
     async def __call__(self, account_id: AccountId) -> BookRead:
         credentials = self.logins.of(account_id)
         limits = self.broker.limits
         cost = limits.cost[Call.READ]
-        (taken,) = await self.buckets.take([Take(account_id, limits.windows, Call.READ, True, cost)])
-        if not taken.granted:
+        (taken,) = await self.meter.take([Take(account_id, limits.windows, Call.READ, True, cost)])
+        if not isinstance(taken, Ticket):
             raise Unavailable(f"the limits of {account_id} are needed for something else")
         asked_ns = self.clock.now_ns()
         try:
@@ -90,8 +91,10 @@ class PositionBooks:
             raise
         except BrokerRateLimited as problem:
             until_ns = self.clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
-            await self.buckets.penalize(account_id, until_ns)
+            await self.meter.penalize(account_id, until_ns)
             raise
+        finally:
+            self.meter.land(taken)
         net = net_of((report.key, report.quantity) for report in book.reports)
         return BookRead(asked_ns, not book.malformed, net)
 

@@ -20,22 +20,21 @@ from paceline.domain.errors import (
 from paceline.domain.execution import Command
 from paceline.domain.ids import AccountId, Epoch, Partition
 from paceline.domain.partitioning import partition_of
-from paceline.ports.buckets import Buckets
 from paceline.ports.clock import Clock
+from paceline.runtime.meter import Meter, Ticket
 from paceline.runtime.partitions import Partitions
 from paceline.runtime.retry import Backoff
 from services.executor.desk import Desk, Tries
 from services.executor.freezes import Hold
 from services.executor.outcome import Answer, Outcome, Said
 from services.executor.settings import Settings
-from services.executor.windows import JITTER_MS
 
 _log = structlog.get_logger(__name__)
 
 _NS_PER_MS = 1_000_000
 _LEASE_LOOK_NS = 200_000_000
-_GRANT_LIVES_NS = JITTER_MS * _NS_PER_MS // 2
-"""A grant that is older is lost."""
+_GRANT_LIVES_NS = 500_000_000
+"""A grant that is older is lost: what it promised may be over."""
 _LANDING_LOOK_S = 0.005
 
 Send = Callable[[Command], Awaitable[Said]]
@@ -80,7 +79,7 @@ class Flights:
         self,
         send: Send,
         relogin: Relogin,
-        buckets: Buckets,
+        meter: Meter,
         partitions: Partitions,
         clock: Clock,
         put: Callable[[Outcome], None],
@@ -91,7 +90,7 @@ class Flights:
     ) -> None:
         self._send = send
         self._relogin = relogin
-        self._buckets = buckets
+        self._meter = meter
         self._partitions = partitions
         self._clock = clock
         self._put = put
@@ -108,10 +107,11 @@ class Flights:
         """How many more may leave now; who waits for a login takes nobody's place."""
         return max(0, self._patience.sends_max - len(self._tasks) + self._login_waits)
 
-    def launch(self, desk: Desk, command: Command, epoch: Epoch) -> None:
+    def launch(self, desk: Desk, command: Command, epoch: Epoch, ticket: Ticket) -> None:
         """The windows granted it just now."""
         partition = partition_of(desk.account_id)
-        flight = asyncio.create_task(self._fly(desk, command, epoch, self._clock.monotonic_ns()))
+        flight = asyncio.create_task(self._fly(desk, command, epoch, ticket))
+        flight.add_done_callback(lambda _: self._meter.land(ticket))
         self._tasks[flight] = partition
         self._in_air[partition] += 1
         flight.add_done_callback(self._landed)
@@ -135,13 +135,13 @@ class Flights:
             del self._in_air[partition]
         self._news()
 
-    async def _fly(self, desk: Desk, command: Command, epoch: Epoch, granted_ns: int) -> None:
+    async def _fly(self, desk: Desk, command: Command, epoch: Epoch, ticket: Ticket) -> None:
         """Lease, grant and freeze are looked at in the same step in which the request leaves."""
         tries = desk.tries(command)
         if not self._partitions.usable(partition_of(desk.account_id), self._patience.need_ms):
             desk.again(command, self._clock.now_ns() + _LEASE_LOOK_NS)
             return
-        if self._clock.monotonic_ns() - granted_ns > _GRANT_LIVES_NS:
+        if self._clock.monotonic_ns() - ticket.granted_ns > _GRANT_LIVES_NS:
             desk.again(command)
             return
         if (refusal := self._refusal(command)) is not None:
@@ -150,6 +150,7 @@ class Flights:
         tries.sent += 1
         sent_ns = self._clock.now_ns()
         told = await self._told(command, epoch, tries.sent, sent_ns)
+        self._meter.land(ticket)
         again_ns = await self._again_at(desk, command, tries, told)
         if again_ns is not None:
             desk.again(command, again_ns)
@@ -253,6 +254,6 @@ class Flights:
 
     async def _penalize(self, account_id: AccountId, until_ns: int) -> None:
         try:
-            await self._buckets.penalize(account_id, until_ns)
+            await self._meter.penalize(account_id, until_ns)
         except Unavailable as problem:
             _log.warning("flights.no_penalty", account=account_id, problem=str(problem))

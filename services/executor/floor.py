@@ -13,8 +13,9 @@ from paceline.domain.execution import Command
 from paceline.domain.ids import AccountId, CommandId, CopyOrderId, Partition
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Call, Limits, LimitScope
-from paceline.ports.buckets import Buckets, Take, Taken
+from paceline.ports.buckets import Take, Taken
 from paceline.ports.clock import Clock
+from paceline.runtime.meter import Meter, Ticket
 from paceline.runtime.metric_names import BUCKET_WAIT_SECONDS, QUEUE_DEPTH
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -42,7 +43,7 @@ class Floor:
         limits: Limits,
         send: Send,
         relogin: Relogin,
-        buckets: Buckets,
+        meter: Meter,
         partitions: Partitions,
         clock: Clock,
         metrics: Metrics,
@@ -54,7 +55,7 @@ class Floor:
     ) -> None:
         """`answered` hears of changes; what is `claimed` by one waits for it instead of being sent again."""
         self._limits = limits
-        self._buckets = buckets
+        self._meter = meter
         self._partitions = partitions
         self._clock = clock
         self._metrics = metrics
@@ -68,7 +69,7 @@ class Floor:
         self._aside: dict[CopyOrderId, tuple[CopyOrder, int]] = {}
         self._news = asyncio.Event()
         self.flights = Flights(
-            send, relogin, buckets, partitions, clock, put, answered, patience, self._news.set, refusal
+            send, relogin, meter, partitions, clock, put, answered, patience, self._news.set, refusal
         )
         self._refusal = refusal
 
@@ -233,7 +234,7 @@ class Floor:
             self._tell_depth()
             return
         takes = [self._take(command) for _, command in wanted]
-        for (desk, command), taken in zip(wanted, await self._buckets.take(takes), strict=True):
+        for (desk, command), taken in zip(wanted, await self._meter.take(takes), strict=True):
             self._grant(desk, command, taken)
         self._news.set()
 
@@ -277,22 +278,24 @@ class Floor:
                 desk.drop(command)
                 self._end(command, GivenUp(refusal), desk)
 
-    def _grant(self, desk: Desk, command: Command, taken: Taken) -> None:
+    def _grant(self, desk: Desk, command: Command, taken: Ticket | Taken) -> None:
         """A grant that cannot be used is lost; the windows count it all the same."""
-        if not taken.granted:
+        if isinstance(taken, Taken):
             refuse = desk.block_entries if command.enters else desk.block
             refuse(taken.retry_at_ns)
             return
         if self._desks.get(desk.account_id) is not desk or not desk.leaves(command):
+            self._meter.land(taken)
             return
         try:
             epoch = self._partitions.lease(partition_of(desk.account_id)).epoch
         except NotOwner:
+            self._meter.land(taken)
             desk.again(command)
             return
         waited_ns = self._clock.monotonic_ns() - desk.tries(command).entered_ns
         self._metrics.histogram(BUCKET_WAIT_SECONDS).labels(command.lane.name).observe(waited_ns / 1e9)
-        self.flights.launch(desk, command, epoch)
+        self.flights.launch(desk, command, epoch, taken)
 
     def _end(self, command: Command, told: GivenUp, desk: Desk) -> None:
         """It is not sent, and its row shall say why."""

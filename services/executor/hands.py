@@ -143,15 +143,15 @@ class Hands:
     ) -> T:
         """The lease is looked at in the same step in which the request leaves."""
         credentials = self.logins.of(account_id)
-        await self.budget.spend(account_id, self.broker.limits, call)
-        if call in _WRITES and not self.partitions.usable(partition_of(account_id), self.need_ms):
-            raise NotOwner(f"too little of the lease of {account_id} is left")
         try:
-            return await request(credentials)
+            async with self.budget.call(account_id, self.broker.limits, call):
+                if call in _WRITES and not self.partitions.usable(partition_of(account_id), self.need_ms):
+                    raise NotOwner(f"too little of the lease of {account_id} is left")
+                return await request(credentials)
         except BrokerAuthFailed as refusal:
             self.logins.refused(credentials, str(refusal))
             raise
         except BrokerRateLimited as problem:
             until_ns = self.clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
-            await self.budget.buckets.penalize(account_id, until_ns)
+            await self.budget.meter.penalize(account_id, until_ns)
             raise

@@ -59,6 +59,7 @@ from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.main import main as run_service
 from paceline.runtime.market_hours import MarketHours
+from paceline.runtime.meter import Meter
 from paceline.runtime.metric_names import LEASES_HELD
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held, Partitions
@@ -135,7 +136,7 @@ class Parts:
         self.login_desk = LoginDesk(
             self.accounts, self.sessions, self.logins, self.credentials, self.doors, self.seal, clock
         )
-        self.shared = self._shared(runtime, database, Budget(RedisBuckets(redis, clock), clock))
+        self.shared = self._shared(runtime, database, Budget(Meter(RedisBuckets(redis, clock), clock), clock))
         self.roster = Roster(self.accounts, self.sessions, self.shared)
         self.journaler.on_lost(self._lost)
         self.journaler.on_condemned(self._set_aside)

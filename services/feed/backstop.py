@@ -1,5 +1,6 @@
 """The slow reading of the books all day: what a healthy-looking stream lost is found, and told once."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import structlog
@@ -7,6 +8,7 @@ import structlog
 from paceline.domain.account import Account
 from paceline.domain.errors import BrokerAuthFailed, BrokerError, BrokerRateLimited, Unavailable
 from paceline.ports.broker import Broker, Call, Credentials
+from paceline.runtime.budget import NoRoom
 from paceline.runtime.metric_names import BACKSTOP_READS, BACKSTOP_REPAIRS
 from services.feed.notebook import Notebook
 from services.feed.shared import Shared
@@ -20,10 +22,6 @@ _JITTER = 0.2
 _LOOKS_AGAIN_MAX = 3
 """A round that left a question open is followed so often by another, once its answer may be believed."""
 _NS_PER_MS = 1_000_000
-
-
-class NoRoom(Unavailable):
-    """The account's limits are needed for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +73,14 @@ class Backstop:
         if found and self.shared.gate.held_back((self.account.account_id, "repaired")) is not None:
             _log.warning("backstop.repaired", account=self.account.account_id, facts=len(found))
 
-    async def _spend(self) -> None:
-        account_id, limits = self.account.account_id, self.broker.limits
-        try:
-            await self.shared.budget.spend(account_id, limits, Call.READ, patience_s=_PATIENCE_S)
-        except Unavailable as problem:
-            raise NoRoom(str(problem)) from problem
+    def _spend(self) -> AbstractAsyncContextManager[None]:
+        limits = self.broker.limits
+        return self.shared.budget.call(self.account.account_id, limits, Call.READ, patience_s=_PATIENCE_S)
 
     async def _make_known(self, retry_after_ms: int) -> None:
         """Everyone who calls for this account keeps to what the broker said."""
         until_ns = self.shared.desk.clock.now_ns() + retry_after_ms * _NS_PER_MS
         try:
-            await self.shared.budget.buckets.penalize(self.account.account_id, until_ns)
+            await self.shared.budget.meter.penalize(self.account.account_id, until_ns)
         except Unavailable as problem:
             _log.warning("backstop.penalty_untold", account=self.account.account_id, problem=str(problem))

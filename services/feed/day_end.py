@@ -69,14 +69,14 @@ class PositionBooks:
         if session is None:
             raise Unavailable(f"the session of {account_id} is gone")
         broker = self.shared.doors[session.account.broker].broker
-        await self.shared.budget.spend(account_id, broker.limits, Call.READ)
-        asked_ns = self.shared.desk.clock.now_ns()
-        book = await broker.positions(self.shared.credentials.get(account_id))
+        async with self.shared.budget.call(account_id, broker.limits, Call.READ):
+            asked_ns = self.shared.desk.clock.now_ns()
+            book = await broker.positions(self.shared.credentials.get(account_id))
         net = net_of((report.key, report.quantity) for report in book.reports)
         if not holdings:
             return BookRead(asked_ns, not book.malformed, net)
-        await self.shared.budget.spend(account_id, broker.limits, Call.READ)
-        delivered = await broker.holdings(self.shared.credentials.get(account_id))
+        async with self.shared.budget.call(account_id, broker.limits, Call.READ):
+            delivered = await broker.holdings(self.shared.credentials.get(account_id))
         held = frozenset(report.instrument_id for report in delivered.reports if report.quantity)
         return BookRead(asked_ns, not (book.malformed or delivered.malformed), net, held)
 

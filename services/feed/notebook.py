@@ -1,7 +1,7 @@
 """What one session knows of its account, and the order in which what it finds out is journaled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -21,6 +21,7 @@ from paceline.ports.broker import Book, Broker, Credentials, Observed
 from paceline.ports.clock import Clock
 from paceline.ports.journal import Journal
 from paceline.ports.leases import Tenure
+from paceline.runtime.budget import Spend
 from paceline.runtime.metric_names import SEEN_SECONDS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import Telemetry, traceparent_of
@@ -35,7 +36,6 @@ _BASELINE_READS = 5
 _KEPT = timedelta(days=1)
 """Ended orders of the day before may still stand in a book that was not begun anew."""
 
-Spend = Callable[[], Awaitable[None]]
 """Returns when one read of the broker may be made."""
 
 
@@ -118,14 +118,14 @@ class Notebook:
     async def _read_difference(
         self, broker: Broker, credentials: Credentials, spend: Spend
     ) -> Sequence[Fact]:
-        await spend()
-        asked_ns = self._desk.clock.now_ns()
-        orders = await broker.order_book(credentials)
-        await spend()
-        trades = await broker.trade_book(credentials)
-        await spend()
-        looked_ns = self._desk.clock.now_ns()
-        positions = await broker.positions(credentials)
+        async with spend():
+            asked_ns = self._desk.clock.now_ns()
+            orders = await broker.order_book(credentials)
+        async with spend():
+            trades = await broker.trade_book(credentials)
+        async with spend():
+            looked_ns = self._desk.clock.now_ns()
+            positions = await broker.positions(credentials)
         self._put_aside(orders, trades, positions)
         async with self._telling:
             now_ns = self._desk.clock.now_ns()
@@ -141,15 +141,15 @@ class Notebook:
 
     async def _take_baseline(self, broker: Broker, credentials: Credentials, spend: Spend) -> None:
         """Books that agree with each other: the trades must not change while the others are read."""
-        await spend()
-        trades = await broker.trade_book(credentials)
+        async with spend():
+            trades = await broker.trade_book(credentials)
         for _ in range(_BASELINE_READS):
-            await spend()
-            orders = await broker.order_book(credentials)
-            await spend()
-            positions = await broker.positions(credentials)
-            await spend()
-            again = await broker.trade_book(credentials)
+            async with spend():
+                orders = await broker.order_book(credentials)
+            async with spend():
+                positions = await broker.positions(credentials)
+            async with spend():
+                again = await broker.trade_book(credentials)
             settled, trades = len(again.rows) == len(trades.rows), again
             if settled:
                 break

@@ -197,12 +197,12 @@ class PriceWatch:
         self, credentials: Credentials, names: Sequence[InstrumentId], patience_s: float
     ) -> Sequence[Quote]:
         name, limits = credentials.account_id, self._broker.limits
-        await self._budget.spend(name, limits, Call.QUOTE, patience_s=patience_s)
         try:
-            return await self._broker.quotes(credentials, names)
+            async with self._budget.call(name, limits, Call.QUOTE, patience_s=patience_s):
+                return await self._broker.quotes(credentials, names)
         except BrokerRateLimited as problem:
             until_ns = self._clock.now_ns() + problem.retry_after_ms * _NS_PER_MS
-            await self._budget.buckets.penalize(name, until_ns)
+            await self._budget.meter.penalize(name, until_ns)
             raise
 
 

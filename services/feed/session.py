@@ -6,6 +6,7 @@ once, because the notebook judges it.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
@@ -176,8 +177,8 @@ class Session:
         """Whose token it is, asked once for each: another's books must never become this account's."""
         if self._verified == credentials.version:
             return
-        await self._spend_dialling()
-        profile = await broker.profile(credentials)
+        async with self._spend_dialling():
+            profile = await broker.profile(credentials)
         if profile.client_id != self.account.client_id:
             raise BrokerLoginNeeded(
                 f"the token is of {profile.client_id}, and not of {self.account.client_id}"
@@ -315,14 +316,14 @@ class Session:
             else:
                 attempt = 0
 
-    async def _spend(self) -> None:
+    def _spend(self) -> AbstractAsyncContextManager[None]:
         """Reading takes from the same windows as sending."""
         limits = self._shared.doors[self.account.broker].broker.limits
-        await self._shared.budget.spend(self.account_id, limits, Call.READ)
+        return self._shared.budget.call(self.account_id, limits, Call.READ)
 
-    async def _spend_dialling(self) -> None:
+    def _spend_dialling(self) -> AbstractAsyncContextManager[None]:
         limits = self._shared.doors[self.account.broker].broker.limits
-        await self._shared.budget.spend(self.account_id, limits, Call.READ, patience_s=_PATIENCE_S)
+        return self._shared.budget.call(self.account_id, limits, Call.READ, patience_s=_PATIENCE_S)
 
     def _move(self, state: SessionState, reason: str = "") -> None:
         if (state, reason) == (self.state, self.reason):

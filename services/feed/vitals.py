@@ -133,8 +133,8 @@ class MarketWatch:
         if session is None:
             return False
         broker = self._doors[session.account.broker].broker
-        await self._budget.spend(session.account_id, broker.limits, Call.READ)
-        statuses = await broker.market_status(self._credentials.get(session.account_id))
+        async with self._budget.call(session.account_id, broker.limits, Call.READ):
+            statuses = await broker.market_status(self._credentials.get(session.account_id))
         await self._presence.put_market(statuses, _MARKET_LIVES_MS)
         return True
 

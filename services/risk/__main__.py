@@ -44,6 +44,7 @@ from paceline.runtime.grpc_server import GrpcServer, grpc_server
 from paceline.runtime.lifecycle import Runtime
 from paceline.runtime.main import main as run_service
 from paceline.runtime.market_hours import MarketHours
+from paceline.runtime.meter import Meter
 from paceline.runtime.notices import Notices
 from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
@@ -207,7 +208,7 @@ class Parts:
             {Broker.FYERS: Fyers(FyersSettings.of(settings), stores.egresses, clock)},
             credentials,
             sessions,
-            Budget(RedisBuckets(stores.redis, clock), clock),
+            Budget(Meter(RedisBuckets(stores.redis, clock), clock), clock),
             clock,
             runtime.random,
             Rhythm(settings.funds_interval_ms, settings.funds_again_ms, settings.funds_at_once),

@@ -178,9 +178,9 @@ class FundsReader:
         if door is None or credentials is None:
             self._due_ns.pop(account_id, None)
             return True
-        await self._budget.spend(account_id, door.limits, Call.READ)
-        asked_ns, fills = self._clock.now_ns(), seat.fills
-        funds = await door.funds(credentials)
+        async with self._budget.call(account_id, door.limits, Call.READ):
+            asked_ns, fills = self._clock.now_ns(), seat.fills
+            funds = await door.funds(credentials)
         if self._board.seats.get(account_id) is not seat:
             return False
         self._board.set_funds(funds, asked_ns, self._clock.now_ns())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from paceline.domain.ids import AccountId
 from paceline.ports.broker import LimitScope, Window
-from paceline.ports.buckets import ENTRY_SHARE_PERCENT, LONG_WINDOW_MS, Take, Taken
+from paceline.ports.buckets import ENTRY_SHARE_PERCENT, JITTER_MS, LONG_WINDOW_MS, Late, Take, Taken
 from paceline.ports.clock import Clock
 
 
@@ -15,11 +15,12 @@ class _Sent:
 
     times: dict[str, list[int]] = field(default_factory=dict)
     penalty_ns: int = 0
+    began_us: int = 0
     complete: bool = False
 
 
 class FakeBuckets:
-    def __init__(self, clock: Clock, *, jitter_ms: int = 50) -> None:
+    def __init__(self, clock: Clock, *, jitter_ms: int = JITTER_MS) -> None:
         self._clock = clock
         self._jitter_ns = jitter_ms * 1_000_000
         self._accounts: dict[AccountId, _Sent] = {}
@@ -30,6 +31,7 @@ class FakeBuckets:
     def _take(self, take: Take) -> Taken:
         sent = self._accounts.setdefault(take.account_id, _Sent())
         now = self._clock.now_ns()
+        sent.began_us = sent.began_us or now // 1000
         counting = [
             window
             for window in take.windows
@@ -38,10 +40,29 @@ class FakeBuckets:
         waits = [(self._free_at(sent, window, take, now), window.name) for window in counting]
         free_at, name = max([(sent.penalty_ns, "penalty"), *waits])
         if free_at > now:
-            return Taken(False, free_at, name)
+            return Taken(False, free_at, name, began_us=sent.began_us)
         for window in counting:
             sent.times.setdefault(window.name, []).extend([now] * take.cost)
-        return Taken(True)
+        return Taken(True, stamp_us=now // 1000, began_us=sent.began_us)
+
+    async def restamp(self, lates: Sequence[Late]) -> Sequence[int]:
+        return [self._restamp(each) for each in lates]
+
+    def _restamp(self, late: Late) -> int:
+        sent = self._accounts.setdefault(late.take.account_id, _Sent())
+        short = [each for each in late.take.windows if each.period_ms <= LONG_WINDOW_MS]
+        mine = [
+            sent.times.setdefault(each.name, [])
+            for each in short
+            if late.take.call in each.counts and each.scope is LimitScope.ACCOUNT
+        ]
+        new = max([(late.stamp_us + late.by_us) * 1000, *(times[-1] for times in mine if times)])
+        for times in mine:
+            was = [at for at in times if at // 1000 == late.stamp_us][: late.take.cost]
+            for at in was:
+                times.remove(at)
+            times.extend([new] * late.take.cost)
+        return new // 1000
 
     def _free_at(self, sent: _Sent, window: Window, take: Take, now: int) -> int:
         span = window.period_ms * 1_000_000 + self._jitter_ns
@@ -73,6 +94,7 @@ class FakeBuckets:
             if mine.complete:
                 continue
             mine.complete = True
+            mine.began_us = mine.began_us or self._clock.now_ns() // 1000
             for window in windows:
                 known = mine.times.setdefault(window.name, [])
                 began = known[0] if known else self._clock.now_ns()

@@ -25,6 +25,13 @@ def test_a_bucket_with_a_burst_is_seen_through() -> None:
     assert window.peak == 19
 
 
+def test_a_call_whose_body_came_late_is_counted_where_it_arrived() -> None:
+    window = Window(SECOND_NS)
+    moments = [50, 0, 60, SECOND_NS + 10]
+    assert [window.add(at) for at in moments] == [1, 2, 3, 3]
+    assert window.add(SECOND_NS + 55) == 3
+
+
 @given(st.lists(st.integers(0, 5 * SECOND_NS), max_size=60))
 def test_the_peak_is_the_most_that_any_window_holds(moments: list[int]) -> None:
     moments.sort()

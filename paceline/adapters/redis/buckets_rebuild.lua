@@ -1,6 +1,6 @@
 -- Counts what was sent before counting began: after Redis was lost, nothing may look unused that was used.
 --
--- KEYS  1 since   then the lists and hashes as in the take
+-- KEYS  1 since, which ends with a c when nothing is missing   then the lists and hashes as in the take
 -- ARGV  now (0: this server's clock), lifetime ms, lists, longs,
 --       per list: keep, lifetime ms   per long window: sub-window, touched   then the times sent, ascending (µs)
 
@@ -15,7 +15,9 @@ if now == 0 then
     local time = redis.call('TIME')
     now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
-local since = tonumber(redis.call('GET', KEYS[1]) or now)
+local stored = redis.call('GET', KEYS[1]) or string.format('%.0f', now)
+local since = tonumber(string.match(stored, '%d+'))
+local complete = string.sub(stored, -1) == 'c'
 local list, long = {}, {}
 for i = 1, lists do list[i] = {keep = take_number(), lifetime = take_number()} end
 for i = 1, longs do long[i] = {sub = take_number(), touched = take_number()} end
@@ -23,7 +25,7 @@ for i = 1, longs do long[i] = {sub = take_number(), touched = take_number()} end
 local missing = {}
 for i = arg + 1, #ARGV do
     local sent = tonumber(ARGV[i])
-    if sent < since then missing[#missing + 1] = sent end
+    if sent < since and not complete then missing[#missing + 1] = sent end
 end
 
 for i = 1, lists do
@@ -41,5 +43,5 @@ for i = 1, longs do
     end
     redis.call('PEXPIRE', key, math.ceil(long[i].sub * (long[i].touched + 1) / 1000))
 end
-redis.call('SET', KEYS[1], '0', 'PX', lifetime)
+redis.call('SET', KEYS[1], string.format('%.0fc', since), 'PX', lifetime)
 return #missing

@@ -4,12 +4,12 @@
 --   lifetime_ms; every period below is widened by the jitter allowance
 --   lists: {kinds, keep, longest, lifetime_ms}, one per group of short windows that count the same calls
 --   short: {list, kinds, period, calls, entries}    long: {kinds, sub, touched, calls, entries, lifetime_ms}
--- KEYS per account: penalty (until when), since (when counting began; 0: nothing is missing), then per list the
---   times sent, newest first, then per long window a hash of counts by part of the window
+-- KEYS per account: penalty (until when), since (when counting began, and a c when nothing before it is missing),
+--   then per list the times sent, newest first, then per long window a hash of counts by part of the window
 -- ARGV now (0: this server's own clock), then per account the number of its takes, then per take: kind (one bit),
 --   entry (1 or 0), cost
--- Times are µs. Answers two numbers per take: 0 and 0 when granted, else how long to wait and what refused
--- (0 the penalty, else the window's number, long ones after short ones).
+-- Times are µs. Answers three numbers per take: 0 and the time when granted, else how long to wait and what refused
+-- (0 the penalty, else the window's number, long ones after short ones); then when counting began.
 
 local call, band, format = redis.call, bit.band, string.format
 local server_now = tonumber(ARGV[1])
@@ -104,8 +104,14 @@ local function count(now, kind, cost)
     end
 end
 
-local function keep_alive(now)
-    call('SET', KEYS[first_key + 2], format('%.0f', now), 'NX')
+local function counting_since(now)
+    local since = call('GET', KEYS[first_key + 2])
+    if since then return tonumber(string.match(since, '%d+')) end
+    call('SET', KEYS[first_key + 2], format('%.0f', now), 'PX', lifetime_ms)
+    return now
+end
+
+local function keep_alive()
     call('PEXPIRE', KEYS[first_key + 2], lifetime_ms)
     for i = 1, #lists do
         call('LTRIM', list_key(i), 0, lists[i].keep - 1)
@@ -118,21 +124,23 @@ while arg < #ARGV do
     local takes, granted = take_number(), false
     local now = settled_clock()
     local penalty = tonumber(call('GET', KEYS[first_key + 1]) or 0)
+    local began = counting_since(now)
     read_long(now)
     for _ = 1, takes do
         local kind, entry, cost = take_number(), take_number() == 1, take_number()
         local free_at, by = refusal(now, penalty, kind, entry, cost)
         if free_at == 0 then
             count(now, kind, cost)
-            granted = true
+            granted, by = true, now
         else
             -- the wait is from the clock everyone else sees
             free_at = math.max(free_at - server_now, 1)
         end
         answer[#answer + 1] = free_at
         answer[#answer + 1] = by
+        answer[#answer + 1] = began
     end
-    if granted then keep_alive(now) end
+    if granted then keep_alive() end
     first_key = first_key + 2 + #lists + #long
 end
 return answer

@@ -8,7 +8,6 @@ from paceline.domain.ids import AccountId
 from paceline.ports.broker import Call, LimitScope, Window
 from paceline.ports.buckets import ENTRY_SHARE_PERCENT, LONG_WINDOW_MS
 
-JITTER_MS = 50
 SUB_WINDOWS = 24
 """Windows longer than a minute are counted in this many parts, rounded to the safe side."""
 
@@ -43,9 +42,11 @@ class Layout:
         )
 
     def store_keys(self, account: AccountId) -> tuple[str, ...]:
-        lists = (keys.bucket(account, "sent:" + "+".join(sorted(group))) for group in self.groups)
         hashes = (keys.bucket(account, "count:" + window.name) for window in self.long)
-        return (*lists, *hashes)
+        return (*self.list_keys(account), *hashes)
+
+    def list_keys(self, account: AccountId) -> tuple[str, ...]:
+        return tuple(keys.bucket(account, "sent:" + "+".join(sorted(group))) for group in self.groups)
 
 
 def bit_of(call: Call) -> int:

@@ -11,7 +11,7 @@ from paceline.adapters.redis.buckets import RedisBuckets
 from paceline.adapters.redis.connection import open_redis
 from paceline.domain.ids import AccountId
 from paceline.ports.broker import Call, LimitScope, Window
-from paceline.ports.buckets import Buckets, Take
+from paceline.ports.buckets import Buckets, Late, Take
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
 
@@ -141,6 +141,51 @@ async def test_what_was_sent_before_the_store_was_lost_is_counted_once(
     await buckets.rebuild({ALICE: before}, FYERS)
     assert await buckets.incomplete([ALICE]) == frozenset()
     assert await granted(buckets, [entry() for _ in range(10)]) == 2
+
+
+async def test_what_arrived_late_is_counted_late(buckets: Buckets, clock: FakeClock) -> None:
+    taken = await buckets.take([entry() for _ in range(10)])
+    stamp_us = clock.now_ns() // 1000
+    assert {each.stamp_us for each in taken} == {stamp_us}
+    clock.advance(0.8)
+    late = Late(entry(), stamp_us, 600_000)
+    assert await buckets.restamp([late, late]) == [stamp_us + 600_000] * 2
+    clock.advance(0.3)
+    assert await granted(buckets, [entry() for _ in range(15)]) == 8
+    clock.advance(0.6)
+    assert await granted(buckets, [entry() for _ in range(15)]) == 2
+
+
+async def test_a_late_one_stands_behind_none_that_was_granted_after_it(
+    buckets: Buckets, clock: FakeClock
+) -> None:
+    await buckets.take([entry()])
+    stamp_us = clock.now_ns() // 1000
+    clock.advance(0.5)
+    await buckets.take([entry()])
+    assert await buckets.restamp([Late(entry(), stamp_us, 200_000)]) == [stamp_us + 500_000]
+    everyone = [Late(entry(BOB), stamp_us, 200_000), Late(entry(), stamp_us + 500_000, 100_000)]
+    assert await buckets.restamp(everyone) == [stamp_us + 200_000, stamp_us + 600_000]
+
+
+async def test_since_when_an_account_is_counted_is_told(buckets: Buckets, clock: FakeClock) -> None:
+    (first,) = await buckets.take([entry()])
+    assert first.began_us == clock.now_ns() // 1000
+    clock.advance(0.5)
+    await buckets.rebuild({ALICE: []}, FYERS)
+    taken = await buckets.take([entry() for _ in range(11)])
+    assert {each.began_us for each in taken} == {first.began_us}
+
+
+async def test_a_lost_store_is_told_by_another_beginning(redis_url: str, clock: FakeClock) -> None:
+    redis = open_redis(redis_url)
+    buckets = RedisBuckets(redis, clock, jitter_ms=JITTER_MS, driven=True)
+    (before,) = await buckets.take([entry()])
+    clock.advance(0.5)
+    await redis.flushdb()
+    (after,) = await buckets.take([entry()])
+    await redis.aclose()
+    assert after.began_us == before.began_us + 500_000
 
 
 BORDERS = [950, 999, 1_000, 1_001, 1_049, 1_050, 3_000, 3_049, 3_050]

@@ -19,6 +19,7 @@ from paceline.ports.broker import Book, Call, Limits, LimitScope, Window
 from paceline.ports.buckets import Take, Taken
 from paceline.ports.drift_looks import AskedLook
 from paceline.ports.drifts import Drift, Finding
+from paceline.runtime.meter import Meter
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.drift import DriftWatch, Pace, PositionBooks
@@ -190,7 +191,7 @@ class Buckets:
 
     async def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
         self.takes += takes
-        return [Taken(self.granted)]
+        return [Taken(self.granted)] * len(takes)
 
     async def penalize(self, account_id: AccountId, _until_ns: int) -> None:
         self.penalized.append(account_id)
@@ -218,12 +219,12 @@ class AnyLogin:
 async def test_a_book_is_asked_for_in_the_share_of_entries_and_never_waited_for() -> None:
     broker: Any = FyersLike()
     login: Any = AnyLogin()
-    full = Buckets(granted=False)
+    full, clock = Buckets(granted=False), FakeClock()
     with pytest.raises(Unavailable, match="something else"):
-        await PositionBooks(broker, login, full, FakeClock())(FOLLOWER)  # type: ignore[arg-type]
+        await PositionBooks(broker, login, Meter(full, clock), clock)(FOLLOWER)  # type: ignore[arg-type]
     assert (broker.calls, [take.entry for take in full.takes]) == (0, [True])
     free = Buckets(granted=True)
-    books = PositionBooks(broker, login, free, FakeClock())  # type: ignore[arg-type]
+    books = PositionBooks(broker, login, Meter(free, clock), clock)  # type: ignore[arg-type]
     assert (await books(FOLLOWER)).whole
     broker.refuses = True
     with pytest.raises(BrokerRateLimited):

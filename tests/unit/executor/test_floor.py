@@ -22,7 +22,8 @@ from paceline.domain.execution import Command
 from paceline.domain.ids import AccountId, CopyOrderId, Epoch, Partition
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Call
-from paceline.ports.buckets import Take, Taken
+from paceline.ports.buckets import Take
+from paceline.runtime.meter import Meter
 from paceline.runtime.metric_names import BUCKET_WAIT_SECONDS, QUEUE_DEPTH
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -78,7 +79,7 @@ async def a_floor(**patience: int) -> AsyncIterator[World]:
         LIMITS,
         broker.send,
         broker.relogin,
-        buckets,
+        Meter(buckets, clock),
         partitions,
         clock,
         metrics,
@@ -330,7 +331,8 @@ async def test_nothing_leaves_with_less_lease_than_a_request_may_take() -> None:
         world.bring(order("e1"))
         await world.clock.sleep(10)
         assert world.broker.sent == []
-        assert await world.buckets.take([_take()]) == [Taken(True)]
+        (taken,) = await world.buckets.take([_take()])
+        assert taken.granted
 
 
 async def test_a_lease_that_grew_too_short_between_grant_and_send_keeps_the_order() -> None:

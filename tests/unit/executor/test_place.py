@@ -26,6 +26,7 @@ from paceline.domain.ids import BrokerOrderId, Tag
 from paceline.domain.order import OrderReport
 from paceline.ports.broker import Book, Call, Credentials, OrderChange
 from paceline.runtime.budget import Budget
+from paceline.runtime.meter import Meter
 from paceline.runtime.metric_names import BROKER_CALL_SECONDS, ORDERS_SENT, PLATFORM_SECONDS
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.telemetry import Telemetry, start_telemetry
@@ -91,7 +92,7 @@ class World:
         return OrderBooks(
             self.desk,  # type: ignore[arg-type]  # as much of the port as this needs
             self.logins,
-            Budget(self.buckets, self.clock),
+            Budget(Meter(self.buckets, self.clock), self.clock),
             self.clock,
             self.metrics.histogram(BROKER_CALL_SECONDS).labels("fyers", "READ"),
         )

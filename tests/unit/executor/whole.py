@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from paceline.domain.ids import AccountId, Offset, Partition
+from paceline.runtime.meter import Meter
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.changes import Changes
@@ -97,7 +98,7 @@ def _floor(
         LIMITS,
         broker.send,
         broker.relogin,
-        windows,
+        windows.meter,
         partitions,
         clock,
         metrics,
@@ -119,7 +120,8 @@ async def an_executor() -> AsyncIterator[World]:
     links = Links()
     lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]
     results = Results(rows, rows.commands, rows, lots, clock, links.written)  # type: ignore[arg-type]
-    windows = Windows(FakeBuckets(clock), rows, LIMITS, clock)  # type: ignore[arg-type]
+    buckets = FakeBuckets(clock)
+    windows = Windows(Meter(buckets, clock), buckets, rows, LIMITS, clock)  # type: ignore[arg-type]
     floor = _floor(clock, broker, windows, partitions, metrics, results, links)
     reconciler = Reconciler(
         broker.book,

@@ -43,6 +43,7 @@ from paceline.ports.sessions import SessionId
 from paceline.runtime.budget import Budget
 from paceline.runtime.credentials import CredentialStore, sealed_tokens
 from paceline.runtime.log import RepeatGate
+from paceline.runtime.meter import Meter
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from paceline.runtime.relogin import LoginStores, LoginTimes, Relogin
@@ -303,7 +304,7 @@ class House:
             self.desk,
             {Broker.FYERS: Door(broker, broker, broker)},
             self.credentials,
-            Budget(self.buckets, self.clock),
+            Budget(Meter(self.buckets, self.clock), self.clock),
             Random(1),
             asyncio.Semaphore(5),
             RepeatGate(self.clock),

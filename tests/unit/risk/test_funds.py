@@ -23,6 +23,7 @@ from paceline.ports.broker import Broker, Call, Credentials, Limits, LimitScope,
 from paceline.ports.sessions import Session, SessionId, Sessions
 from paceline.runtime.budget import Budget
 from paceline.runtime.credentials import CredentialStore
+from paceline.runtime.meter import Meter
 from services.risk.board import Board
 from services.risk.funds import FundsReader, Rhythm
 from tests.fakes.buckets import FakeBuckets
@@ -102,7 +103,7 @@ class Stage:
             {BrokerName.FYERS: cast(Broker, self.door)},
             cast(CredentialStore, self.desk),
             cast(Sessions, self.desk),
-            Budget(self.buckets, self.clock),
+            Budget(Meter(self.buckets, self.clock), self.clock),
             self.clock,
             Random(7),
             Rhythm(interval_ms=60_000, again_ms=3_000, at_once=at_once),
@@ -269,9 +270,10 @@ async def test_a_database_that_is_away_is_asked_again() -> None:
 
 async def test_the_windows_that_all_services_share_are_respected() -> None:
     stage = Stage("F1")
-    spent = Budget(stage.buckets, stage.clock)
+    spent = Budget(Meter(stage.buckets, stage.clock), stage.clock)
     for _ in range(2):
-        await spent.spend(stage.accounts[0], LIMITS, Call.READ)
+        async with spent.call(stage.accounts[0], LIMITS, Call.READ):
+            pass
     async with stage.running():
         stage.hear_all()
         await stage.pass_time(0.5)

@@ -10,7 +10,8 @@ from paceline.domain.errors import Unavailable
 from paceline.domain.ids import AccountId
 from paceline.ports.broker import Call, Limits, LimitScope, Window
 from paceline.ports.buckets import Take, Taken
-from paceline.runtime.budget import Budget
+from paceline.runtime.budget import Budget, NoRoom
+from paceline.runtime.meter import Meter
 from paceline.runtime.together import attended, patiently, together
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
@@ -101,14 +102,17 @@ async def test_patience_ends_with_the_event_or_the_time() -> None:
 
 async def test_reads_wait_for_their_windows_and_patience_ends() -> None:
     clock = FakeClock(auto_jump=True)
-    budget = Budget(FakeBuckets(clock), clock)
+    budget = Budget(Meter(FakeBuckets(clock), clock), clock)
     started = clock.now_ns()
     for _ in range(6):
-        await budget.spend(ACCOUNT, LIMITS, Call.READ)
+        async with budget.call(ACCOUNT, LIMITS, Call.READ):
+            pass
     assert clock.now_ns() - started >= 2_000_000_000
-    with pytest.raises(Unavailable, match=r"limits of fyers:X are used up for 1\.\d s"):
-        await budget.spend(ACCOUNT, LIMITS, Call.READ, patience_s=0.5)
-    await budget.spend(ACCOUNT, LIMITS, Call.READ, patience_s=2)
+    with pytest.raises(NoRoom, match=r"limits of fyers:X are used up for 1\.\d s"):
+        async with budget.call(ACCOUNT, LIMITS, Call.READ, patience_s=0.5):
+            pytest.fail("there was room")
+    async with budget.call(ACCOUNT, LIMITS, Call.READ, patience_s=2):
+        pass
 
 
 async def test_nothing_is_let_through_when_nobody_can_tell() -> None:
@@ -118,7 +122,8 @@ async def test_nothing_is_let_through_when_nobody_can_tell() -> None:
 
     clock = FakeClock()
     with pytest.raises(Unavailable):
-        await Budget(Away(clock), clock).spend(ACCOUNT, LIMITS, Call.READ)
+        async with Budget(Meter(Away(clock), clock), clock).call(ACCOUNT, LIMITS, Call.READ):
+            pytest.fail("nobody could tell")
 
 
 async def test_whoever_asks_while_the_windows_are_asked_goes_with_the_next_question() -> None:
@@ -131,13 +136,19 @@ async def test_whoever_asks_while_the_windows_are_asked_goes_with_the_next_quest
             return await super().take(takes)
 
     clock = FakeClock()
-    budget = Budget(Slow(clock), clock)
+    buckets = Slow(clock)
+    budget = Budget(Meter(buckets, clock), clock)
+
+    async def read(account_id: AccountId) -> None:
+        async with budget.call(account_id, LIMITS, Call.READ):
+            pass
+
     accounts = [AccountId(f"fyers:X{number}") for number in range(100)]
-    await asyncio.gather(*(budget.spend(each, LIMITS, Call.READ) for each in accounts))
+    await asyncio.gather(*(read(each) for each in accounts))
     assert sum(Slow.asked) == 100
     assert len(Slow.asked) <= 2
-    waiting = asyncio.create_task(budget.spend(accounts[0], LIMITS, Call.READ))
+    waiting = asyncio.create_task(read(accounts[0]))
     await asyncio.sleep(0)
     waiting.cancel()
-    await budget.spend(accounts[1], LIMITS, Call.READ)
+    await read(accounts[1])
     assert waiting.cancelled()
