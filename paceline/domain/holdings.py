@@ -1,6 +1,6 @@
 """What an account holds by its fills, and where the broker's position book says otherwise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -80,7 +80,6 @@ class Holdings:
         """Make it what was reported; for delivery the report says all that is held, carried or not."""
         line = self._line(report.key, report.exchange, report.segment, day)
         line.quantity = report.quantity
-        line.moves += 1
         self._held = None
 
     def compare(
@@ -98,7 +97,7 @@ class Holdings:
         """
         told = _summed(book)
         if whole:
-            told = {**self._absent(told, now_ns), **told}
+            told = {**self._flat(), **told}
         differing = {key: report for key, report in told.items() if self._excess(report, now_ns)}
         self._doubts = {key: doubt for key, doubt in self._doubts.items() if key in differing}
         found: list[PositionReport] = []
@@ -126,13 +125,11 @@ class Holdings:
             return ZERO  # also of a book that was not begun anew this morning
         return report.quantity - _shown(line, report.key, now_ns)
 
-    def _absent(
-        self, told: Mapping[InstrumentKey, PositionReport], now_ns: int
-    ) -> dict[InstrumentKey, PositionReport]:
+    def _flat(self) -> dict[InstrumentKey, PositionReport]:
+        """What a book says of a key by leaving it out."""
         return {
             key: PositionReport(self._account_id, key, line.exchange, line.segment, ZERO, ZERO)
             for key, line in self._lines.items()
-            if key not in told and _shown(line, key, now_ns)
         }
 
     def _line(self, key: InstrumentKey, exchange: Exchange, segment: Segment, day: date) -> _Line:

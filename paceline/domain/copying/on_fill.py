@@ -48,9 +48,9 @@ class Traded:
     key: InstrumentKey
     instrument: Instrument
     price: Decimal | None
-    """That sizes and entries go by; None where it is not known."""
-    exit_price: Decimal
-    """What exits go by: some price they must have."""
+    """That sizes go by; None where it is not known, and then nothing is entered."""
+    reference: Decimal
+    """What limits go by: that price, else an older one, because an exit must have some."""
     shapes: dict[_ShapeKey, OrderShape] = field(default_factory=dict)
     """How its orders look, once for all followers who want the same."""
 
@@ -185,13 +185,12 @@ class FillPlanner:
         name = (intent is Intent.ENTRY, side > 0, style, allowance, subscription.protection)
         known = shapes.get(name)
         if known is None:
-            entering = intent is Intent.ENTRY and traded.price is not None
             known = shape(
                 traded.instrument,
                 side,
                 intent,
                 LEG_EXIT if intent is Intent.EXIT else LEG_ENTRY,
-                reference=traded.price if entering and traded.price is not None else traded.exit_price,
+                reference=traded.reference,
                 style=style,
                 allowance_bps=allowance,
                 protection=subscription.protection,

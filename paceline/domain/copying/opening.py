@@ -70,7 +70,7 @@ def take_over(event: Event, copier: Copier, leader: LeaderState, market: Market)
     """What the subscription does about one holding. `leader` brings his equity and his orders in the key."""
     body = event.fact.body
     assert isinstance(body, Fill)  # noqa: S101  # made by `opening_event`
-    orders = {**leader.orders, body.order_id: LeaderOrder(_whole_order(body), body.quantity)}
+    orders = {**leader.orders, body.order_id: LeaderOrder(_whole_order(body))}
     flat = replace(leader, positions={}, orders=orders)
     at_his_price = copier.subscription.take_over is TakeOverPolicy.AT_LEADER_PRICE
     decide = _at_his_price if at_his_price else _now

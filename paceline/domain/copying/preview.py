@@ -262,17 +262,7 @@ class Preview:
             holding = self.summary.holdings.setdefault(key, Holding(instrument.currency))
             before = holding.turnover
             for number, order in enumerate(orders):
-                trade = replace(
-                    fill,
-                    account_id=self.subscription.follower,
-                    order_id=BrokerOrderId(order.tag),
-                    trade_id="1",
-                    key=key,
-                    side=order.spec.side,
-                    quantity=order.spec.quantity,
-                    price=price,
-                    tag=order.tag,
-                )
+                trade = replace(fill, side=order.spec.side, quantity=order.spec.quantity)
                 ledger = fold_result(order, trade, ledger, instrument.lot, orders[number + 1 :]).ledger
                 holding.trade(trade.quantity * int(trade.side), price, instrument.multiplier)
             holding.orders += len(orders)
