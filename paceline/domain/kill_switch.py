@@ -1,4 +1,4 @@
-"""What people stopped: everything, what follows one leader, or one follower."""
+"""What people stopped: everything, what follows one leader, or one follower; and what guards stopped."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,6 +58,14 @@ class Engaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """Whom a guard that tripped keeps from entering: an account, or one subscription of it."""
+
+    account_id: AccountId
+    subscription_id: SubscriptionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stops:
     """All that is stopped; asked for every entry, so it is looked up."""
 
@@ -65,9 +73,10 @@ class Stops:
     leaders: frozenset[str] = frozenset()
     followers: frozenset[str] = frozenset()
     copies: frozenset[SubscriptionId] = frozenset()
+    guarded: frozenset[Guarded] = frozenset()
 
     @classmethod
-    def of(cls, engaged: Iterable[Engaged]) -> "Stops":
+    def of(cls, engaged: Iterable[Engaged], guarded: Iterable[Guarded] = ()) -> "Stops":
         each_one = list(engaged)
 
         def named(scope: KillScope) -> frozenset[str]:
@@ -78,6 +87,7 @@ class Stops:
             named(KillScope.LEADER),
             named(KillScope.FOLLOWER),
             frozenset(name for each in each_one for name in each.subscriptions),
+            frozenset(guarded),
         )
 
     def entry(self, leader: AccountId, follower: AccountId) -> bool:
@@ -89,3 +99,9 @@ class Stops:
         if subscription_id is None:
             return False
         return self.everything or subscription_id in self.copies or follower in self.followers
+
+    def tripped(self, subscription_id: SubscriptionId | None, follower: AccountId) -> bool:
+        """Whether a guard keeps entries of this copy out."""
+        if subscription_id is None or not self.guarded:
+            return False
+        return Guarded(follower) in self.guarded or Guarded(follower, subscription_id) in self.guarded

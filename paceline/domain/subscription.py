@@ -147,6 +147,17 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionGuards:
+    """At what result the copies are flattened; None is no guard."""
+
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing: bool = False
+    """The stop follows the best result so far."""
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Protection:
     kind: ProtectionKind = ProtectionKind.ALLOWANCE
     ticks: int = 0
@@ -189,6 +200,7 @@ class Subscription:
     leader_silence_ms: int | None = None
     """Exits only once nothing was heard of the leader for so long; None is the platform's default."""
     protection: Protection = field(default_factory=Protection)
+    guards: SubscriptionGuards = field(default_factory=SubscriptionGuards)
     instrument_mappings: tuple[InstrumentMapping, ...] = ()
     product_mappings: tuple[ProductMapping, ...] = ()
     take_over: TakeOverPolicy = TakeOverPolicy.NOT
@@ -243,6 +255,7 @@ def problems_of(subscription: Subscription) -> tuple[Problem, ...]:
     _sizing_problems(subscription.sizing, problems)
     _filter_problems(subscription.filters, problems)
     _cap_problems(subscription.caps, problems)
+    _guard_problems(subscription.guards, problems)
     _protection_problems(subscription.protection, problems)
     _mapping_problems(
         "instrument_mappings",
@@ -327,6 +340,18 @@ def _cap_problems(caps: Caps, problems: Problems) -> None:
         )
     count = caps.max_open_positions
     problems.require(count is None or count > 0, "caps.max_open_positions", "must be positive")
+
+
+def _guard_problems(guards: SubscriptionGuards, problems: Problems) -> None:
+    for name, amount in (("stop_loss", guards.stop_loss), ("take_profit", guards.take_profit)):
+        positive = amount is None or (amount.is_finite() and amount > 0)
+        problems.require(positive, f"guards.{name}", "must be positive")
+        problems.require(amount is None or bool(guards.currency), f"guards.{name}", "must have a currency")
+    problems.require(
+        not guards.trailing or guards.stop_loss is not None,
+        "guards.trailing",
+        "must be off without guards.stop_loss: nothing would trail",
+    )
 
 
 def _protection_problems(protection: Protection, problems: Problems) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from paceline.domain.kill_switch import Engaged, KillSwitch, Target
+from paceline.domain.kill_switch import Engaged, Guarded, KillSwitch, Target
 from paceline.domain.liquidation import LiquidationLevel
 
 
@@ -19,10 +19,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All that is engaged, and the newest version of all switches."""
+    """All that is engaged, the newest version of all switches, and whom guards stop that tripped."""
 
     engaged: Sequence[Engaged]
     version: int
+    guarded: Sequence[Guarded] = ()
 
 
 class KillSwitches(Protocol):

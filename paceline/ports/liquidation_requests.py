@@ -28,6 +28,12 @@ class LiquidationRequests(Protocol):
         """The oldest first."""
         ...
 
+    async def create(self, request: Request, actor: str, request_id: str) -> Request:
+        """By a person's hand, of an account's whole, with its audit; the one that runs where one does. Raises
+        `NotFound` for an account that is none.
+        """
+        ...
+
     async def acknowledge(self, liquidation_ids: Iterable[LiquidationId]) -> None:
         """The executor has stored them, and goes on by himself."""
         ...

@@ -55,6 +55,10 @@ class Retention(Protocol):
 
     async def forget_dead_letters(self, kept_days: int) -> int: ...
 
+    async def forget_guard_days(self, before: date) -> None:
+        """What guards measured from on days that are over; the newest of each stays."""
+        ...
+
 
 class WeekArchive(Protocol):
     """Where weeks are kept for good."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from paceline.domain.guards import AccountGuards
 from paceline.domain.ids import AccountId
 from paceline.domain.risk import Thresholds
 
@@ -14,6 +15,7 @@ class RiskLimits:
 
     account_id: AccountId
     thresholds: Thresholds = field(default_factory=Thresholds)
+    guards: AccountGuards = field(default_factory=AccountGuards)
     version: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Kill switches as a replica knows them: read every moment, asked in memory."""
+"""Kill switches and tripped guards as a replica knows them: read every moment, asked in memory."""
 
 import structlog
 
@@ -32,10 +32,14 @@ class KillWatch:
     def copy(self, subscription_id: SubscriptionId | None, follower: AccountId) -> bool:
         return self._stops.copy(subscription_id, follower)
 
+    def tripped(self, subscription_id: SubscriptionId | None, follower: AccountId) -> bool:
+        """A guard tripped, and nobody armed it again."""
+        return self._stops.tripped(subscription_id, follower)
+
     async def look(self) -> None:
         """Acts by it before it says so. Raises `Unavailable`."""
         reading = await self._switches.read()
-        self._stops = Stops.of(reading.engaged)
+        self._stops = Stops.of(reading.engaged, reading.guarded)
         if reading.version != self._version:
             await self._switches.acknowledge(self._service, self._replica, reading.version)
             if self._version >= 0:

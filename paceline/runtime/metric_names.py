@@ -242,6 +242,7 @@ RISK_ALERTS = _counter(
     "paceline_risk_alerts_total", "Attempts to tell an alert to one target, by what came of it.", "outcome"
 )
 RISK_WARNINGS = _counter("paceline_risk_warnings_total", "Margin warnings given.")
+GUARD_TRIPS = _counter("paceline_risk_guard_trips_total", "Guards that tripped.", "kind")
 LIQUIDATIONS = _counter("paceline_risk_liquidations_total", "Liquidations begun.", "cause")
 
 

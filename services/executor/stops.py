@@ -1,4 +1,4 @@
-"""What kill switches do to what is about to be sent: entries of copies do not leave."""
+"""What kill switches and tripped guards do to what is about to be sent: entries of copies do not leave."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from paceline.runtime.kill_watch import KillWatch
 from services.executor.freezes import Hold
 
 KILL_SWITCH = "KILL_SWITCH"
+GUARD_TRIPPED = "GUARD_TRIPPED"
 
 Refusal = Callable[[Command], str | Hold | None]
 
@@ -20,8 +21,12 @@ def stopping(kills: KillWatch, others: Refusal) -> Refusal:
         if refused is not None or command.kind is CommandKind.CANCEL:
             return refused
         order = command.order
-        if order.intent is not Intent.ENTRY or not kills.copy(order.subscription_id, order.account_id):
+        if order.intent is not Intent.ENTRY:
             return None
-        return KILL_SWITCH if command.kind is CommandKind.PLACE else Hold.HELD
+        if kills.copy(order.subscription_id, order.account_id):
+            return KILL_SWITCH if command.kind is CommandKind.PLACE else Hold.HELD
+        if kills.tripped(order.subscription_id, order.account_id):
+            return GUARD_TRIPPED if command.kind is CommandKind.PLACE else Hold.HELD
+        return None
 
     return refusal

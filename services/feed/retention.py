@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
@@ -74,6 +74,7 @@ class Clearing:
         kept = await self._retention.weeks()
         await self._retention.forget_names(first_known_day(today, self._keeping.names_days, kept))
         await self._retention.forget_dead_letters(self._keeping.dead_letters_days)
+        await self._retention.forget_guard_days(today - timedelta(days=self._keeping.names_days))
         return gone
 
     async def _clear_week(self, week: date) -> bool:

@@ -53,6 +53,28 @@ class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
         onward = _onward(context)
         return await self._door.ask(lambda risk: risk.ReleaseKillSwitch(request, **onward))
 
+    async def ListGuardTrips(
+        self, request: risk_pb2.ListGuardTripsRequest, context: Any
+    ) -> risk_pb2.ListGuardTripsResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.ListGuardTrips(request, **onward))
+
+    async def RearmGuard(
+        self, request: risk_pb2.RearmGuardRequest, context: Any
+    ) -> risk_pb2.RearmGuardResponse:
+        onward = _onward(context)
+        return await self._door.ask(lambda risk: risk.RearmGuard(request, **onward))
+
+    async def CreateLiquidation(
+        self, request: risk_pb2.CreateLiquidationRequest, context: Any
+    ) -> risk_pb2.CreateLiquidationResponse:
+        """Asked again it is the same; without a request id and after its end it would be another."""
+        onward = _onward(context)
+        repeatable = bool(request.request_id)
+        return await self._door.ask(
+            lambda risk: risk.CreateLiquidation(request, **onward), repeatable=repeatable
+        )
+
     async def GetLiquidation(
         self, request: risk_pb2.GetLiquidationRequest, context: Any
     ) -> risk_pb2.GetLiquidationResponse:

@@ -216,6 +216,7 @@ def directory_of(runtime: Runtime[Settings], database: Database) -> Directory:
         PostgresNews(database),
         PostgresSubscriptions(database),
         PostgresAccounts(database),
+        lambda each: kills.tripped(each.subscription_id, each.follower),
         PostgresSessions(database),
         runtime.clock,
     )

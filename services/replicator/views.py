@@ -68,6 +68,7 @@ class Views:
         silence: Silence,
         killed: Callable[[Subscription], bool] = lambda _subscription: False,
         barriers: Callable[[], Barriers] = Barriers,
+        guard_tripped: Callable[[Subscription], bool] = lambda _subscription: False,
     ) -> None:
         self._directory = directory
         self._plans = plans
@@ -83,6 +84,7 @@ class Views:
         self._equity_age_max_ms = equity_age_max_ms
         self._silence = silence
         self._killed = killed
+        self._guard_tripped = guard_tripped
         self._barriers = barriers
         self._known: dict[InstrumentId, Instrument] = {}
         self._frozen: dict[tuple[AccountId, BrokerOrderId], dict[SubscriptionId, SizingInputs]] = {}
@@ -190,6 +192,7 @@ class Views:
                 market_open=self._is_open(keys[each.subscription_id], body),
                 account_frozen=self._directory.frozen(each.follower),
                 killed=self._killed(each),
+                guard_tripped=self._guard_tripped(each),
                 close_only=self._silence.close_only(each, body.broker_time_ns),
                 liquidating=barriers.absorbs_exits(each, keys[each.subscription_id]),
                 liquidation_wanted=barriers.stops_entries(each, keys[each.subscription_id]),

@@ -12,6 +12,7 @@ from paceline.adapters.notify.apprise import AppriseNotifier
 from paceline.adapters.postgres.accounts import PostgresAccounts, PostgresBrokerApps
 from paceline.adapters.postgres.alerts import PostgresOutbox
 from paceline.adapters.postgres.database import Database
+from paceline.adapters.postgres.guards import PostgresGuards
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.journal import PostgresJournal
 from paceline.adapters.postgres.kill_switches import PostgresKillSwitches
@@ -54,15 +55,18 @@ from services.risk.assess import Ages
 from services.risk.board import Board
 from services.risk.books import Books
 from services.risk.checkpoints import Checkpointer
+from services.risk.copy_guards import CopyWarden
 from services.risk.funds import FundsReader, Rhythm
+from services.risk.guards import Warden
 from services.risk.passes import Passes
 from services.risk.publish import Material, Publisher
 from services.risk.sentinel import Sentinel
-from services.risk.servicer import RiskServicer
+from services.risk.servicer import RiskServicer, Rows
 from services.risk.settings import Settings
 from services.risk.summons import Summoner
 from services.risk.telling import Patience, Teller
 from services.risk.ticks import TickFollower
+from services.risk.tripping import Register, TradingHours
 from services.risk.watch import Pace, Watches
 
 SERVICE = "risk"
@@ -86,8 +90,8 @@ class Parts:
 
     def __init__(self, runtime: Runtime[Settings], stores: Stores) -> None:
         settings, clock, database = runtime.settings, runtime.clock, stores.database
-        self.liquidations = PostgresLiquidations(database)
-        self.kills = PostgresKillSwitches(database)
+        self.requests = PostgresLiquidationRequests(database)
+        self.guards = PostgresGuards(database)
         self.database = database
         self.board = Board(Ages(settings.price_age_max_ms, settings.funds_age_max_ms), self._demand)
         self.feeds = Routes(_leases(database, "feed", settings), clock)
@@ -141,23 +145,43 @@ class Parts:
         settings, clock = runtime.settings, runtime.clock
         self.executors = Routes(_leases(database, "executor", settings), clock)
         self.summoner = Summoner(
-            PostgresLiquidationRequests(database),
+            self.requests,
             self.partitions.held,
             self.channels,
             self.executors,
             clock,
             settings.summons_at_once,
         )
+        calendar = india() if settings.market_hours is MarketHours.INDIA else always_open()
         self.sentinel = Sentinel(
             self.board,
             self.passes,
             PostgresRiskStates(database),
             self._epoch,
-            india() if settings.market_hours is MarketHours.INDIA else always_open(),
+            calendar,
             clock,
             runtime.metrics,
             hurry=self.funds.hurry,
             wanted=self.summoner.wake,
+        )
+        self._guards(runtime, TradingHours(calendar, clock))
+
+    def _guards(self, runtime: Runtime[Settings], hours: TradingHours) -> None:
+        """What people allowed an account or a subscription to lose, and how much of it."""
+        settings, clock = runtime.settings, runtime.clock
+        register = Register(self.guards, self._epoch, runtime.metrics, self.summoner.wake)
+        self.warden = Warden(
+            self.board, self.passes, self.guards, register, hours, clock, hurry=self.funds.hurry
+        )
+        self.copy_warden = CopyWarden(
+            self.board,
+            self.passes,
+            self.guards,
+            register,
+            hours,
+            clock,
+            settings.price_age_max_ms,
+            self.partitions.held,
         )
 
     def _tells(self, runtime: Runtime[Settings], stores: Stores) -> None:
@@ -190,6 +214,7 @@ class Parts:
     def _member(self, account_id: AccountId) -> None:
         self.funds.hear(account_id)
         self.sentinel.hear(account_id)
+        self.warden.hear(account_id)
 
     def _demand(self) -> None:
         self.ticks.demand()
@@ -240,6 +265,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("passes", parts.passes.run())
     runtime.spawn("passes of prices", parts.passes.follow_prices())
     runtime.spawn("sentinel", parts.sentinel.run())
+    runtime.spawn("guards of accounts", parts.warden.run())
+    runtime.spawn("guards of subscriptions", parts.copy_warden.run())
     runtime.spawn("executor routes", parts.executors.run())
     runtime.spawn("summons", parts.summoner.run())
     runtime.spawn("alerts", parts.teller.run())
@@ -291,9 +318,14 @@ def _server(runtime: Runtime[Settings], parts: Parts) -> GrpcServer:
             parts.books,
             watches,
             parts.partitions,
-            parts.liquidations,
-            parts.kills,
-            PostgresRiskLimits(parts.database),
+            Rows(
+                PostgresLiquidations(parts.database),
+                parts.requests,
+                PostgresKillSwitches(parts.database),
+                PostgresRiskLimits(parts.database),
+                parts.guards,
+                parts.summoner.wake,
+            ),
         ),
         risk_pb2.DESCRIPTOR.services_by_name["RiskService"].full_name,
     )

@@ -86,6 +86,10 @@ class AccountTable(Table):
     lower: Floats = field(default_factory=_floats)
     """At or below this margin level something is to be done, and above `upper` too: a first sieve."""
     upper: Floats = field(default_factory=_floats)
+    guarded: Flags = field(default_factory=_flags)
+    """It has guards; where its profit is above `guard_low` and not above `guard_high` none of them moves."""
+    guard_low: Ints = field(default_factory=_ints)
+    guard_high: Ints = field(default_factory=_ints)
 
     turn: Ints = field(default_factory=_ints)
     """The pass that last changed it."""

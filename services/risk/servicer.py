@@ -1,7 +1,8 @@
-"""The gRPC edge of risk: decode, call, encode. What is not served yet answers UNIMPLEMENTED."""
+"""The gRPC edge of risk: decode, call, encode."""
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from paceline.adapters.wire.enums import ACCOUNT_TYPE
@@ -11,15 +12,18 @@ from paceline.api.v1 import risk_pb2
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId
 from paceline.domain.partitioning import partition_of
+from paceline.ports.guards import Guards
 from paceline.ports.kill_switches import KillSwitches
+from paceline.ports.liquidation_requests import LiquidationRequests
 from paceline.ports.liquidations import Liquidations
 from paceline.ports.risk_limits import RiskLimitsStore
 from paceline.runtime.partitions import Partitions
 from services.risk.board import Board, Seat
 from services.risk.books import Books
+from services.risk.servicer_guards import GuardMethods
 from services.risk.servicer_kills import KillMethods
 from services.risk.servicer_limits import LimitMethods
-from services.risk.servicer_liquidations import LiquidationReads
+from services.risk.servicer_liquidations import LiquidationMethods
 from services.risk.watch import Wanted, Watches
 from services.risk.wire import equity_message, portfolio_message
 
@@ -37,20 +41,26 @@ def filter_of(wire: risk_pb2.PortfolioFilter) -> Wanted:
     )
 
 
-class RiskServicer(LiquidationReads, KillMethods, LimitMethods):
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What any replica answers; `wanted` hears that a liquidation was written."""
+
+    liquidations: Liquidations
+    requests: LiquidationRequests
+    kills: KillSwitches
+    limits: RiskLimitsStore
+    guards: Guards
+    wanted: Callable[[], None]
+
+
+class RiskServicer(LiquidationMethods, KillMethods, LimitMethods, GuardMethods):
     def __init__(
-        self,
-        board: Board,
-        books: Books,
-        watches: Watches,
-        partitions: Partitions,
-        liquidations: Liquidations,
-        kills: KillSwitches,
-        limits: RiskLimitsStore,
+        self, board: Board, books: Books, watches: Watches, partitions: Partitions, rows: Rows
     ) -> None:
-        LiquidationReads.__init__(self, liquidations)
-        KillMethods.__init__(self, kills)
-        LimitMethods.__init__(self, limits)
+        LiquidationMethods.__init__(self, rows.liquidations, rows.requests, rows.wanted)
+        KillMethods.__init__(self, rows.kills)
+        LimitMethods.__init__(self, rows.limits)
+        GuardMethods.__init__(self, rows.guards)
         self._board = board
         self._books = books
         self._watches = watches

@@ -1,11 +1,12 @@
-"""The gRPC edge of risk limits. Guards are not carried out yet, and are refused by name."""
+"""The gRPC edge of risk limits: the lines of margin, and guards."""
 
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from paceline.adapters.wire.decimals import decimal_or_none, text_of
-from paceline.adapters.wire.fields import only, within
+from paceline.adapters.wire.fields import within
+from paceline.adapters.wire.guards import account_guards_from_wire, account_guards_to_wire
 from paceline.adapters.wire.masks import masked
 from paceline.api.v1 import risk_pb2, risk_pb2_grpc
 from paceline.domain.errors import Invalid
@@ -17,7 +18,6 @@ from services.risk.actor import actor_of
 
 _LINES = ("warning_percent", "rearm_percent", "liquidation_percent")
 _FIXED = frozenset({"account_id", "version"})
-_CARRIED_OUT = frozenset({*_LINES, *_FIXED})
 _PERCENT_MAX = Decimal(10_000)
 _DIGITS = 4
 
@@ -41,16 +41,13 @@ class LimitMethods(risk_pb2_grpc.RiskServiceServicer):
         account_id = AccountId(sound_name(request.limits.account_id, "limits.account_id"))
         if request.limits.version < 0:
             raise Invalid("limits.version", "must not be negative")
-        within("limits", lambda wire: only(wire, _CARRIED_OUT), request.limits)
-        guards = set(request.update_mask.paths) & (
-            set(risk_pb2.RiskLimits.DESCRIPTOR.fields_by_name) - _CARRIED_OUT
-        )
-        if guards:
-            raise Invalid("update_mask", f"names {min(guards)}, which is not carried out yet")
 
         def edit(current: RiskLimits) -> RiskLimits:
             wire = masked(_to_wire(current), request.limits, request.update_mask, fixed=_FIXED)
-            return replace(current, thresholds=within("limits", _lines_of, wire))
+            thresholds = within("limits", _lines_of, wire)
+            return replace(
+                current, thresholds=thresholds, guards=within("limits", account_guards_from_wire, wire)
+            )
 
         changed = await self._limits.update(
             account_id, request.limits.version, edit, actor_of(context), request.request_id
@@ -88,4 +85,5 @@ def _to_wire(limits: RiskLimits) -> risk_pb2.RiskLimits:
     lines = limits.thresholds
     for name, number in zip(_LINES, (lines.warning, lines.rearm, lines.liquidation), strict=True):
         getattr(wire, name).value = text_of(number)
+    account_guards_to_wire(limits.guards, wire)
     return wire

@@ -8,8 +8,8 @@ from paceline.adapters.postgres.database import Database, Row, Transaction
 from paceline.adapters.postgres.liquidation_requests import begun
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.errors import Conflict, NotFound
-from paceline.domain.ids import SubscriptionId
-from paceline.domain.kill_switch import Engaged, KillScope, KillSwitch, Target, raised
+from paceline.domain.ids import AccountId, SubscriptionId
+from paceline.domain.kill_switch import Engaged, Guarded, KillScope, KillSwitch, Target, raised
 from paceline.domain.liquidation import LiquidationLevel
 from paceline.ports.audit import AuditEntry
 from paceline.ports.kill_switches import Asked, Reading
@@ -22,6 +22,7 @@ _KNOWN = sql("kill_switch_account")
 _WANT = sql("kill_switch_requests")
 _READ = sql("kill_switch_read")
 _VERSION = sql("kill_switch_version")
+_GUARDED = sql("guards_standing")
 _ACKNOWLEDGE = sql("kill_switch_acknowledge")
 
 
@@ -73,7 +74,7 @@ class PostgresKillSwitches:
             Engaged(_target(row), frozenset(map(SubscriptionId, row["subscriptions"])))
             for row in await self._database.fetch(_READ)
         ]
-        return Reading(engaged, version)
+        return Reading(engaged, version, [_guarded(row) for row in await self._database.fetch(_GUARDED)])
 
     async def acknowledge(self, service: str, replica: str, version: int) -> None:
         await self._database.execute(_ACKNOWLEDGE, service, replica, version)
@@ -133,6 +134,11 @@ def _switch(row: Row) -> KillSwitch:
 
 def _target(row: Row) -> Target:
     return Target(KillScope(row["scope"]), row["scope_id"])
+
+
+def _guarded(row: Row) -> Guarded:
+    name = row["subscription_id"]
+    return Guarded(AccountId(row["account_id"]), SubscriptionId(name) if name else None)
 
 
 def _level(row: Row) -> LiquidationLevel | None:

@@ -1551,13 +1551,14 @@ WHERE p.event_offset < excluded.event_offset
 -- name: risk_limits_get
 -- The lines of an account, the usual ones where nobody set any.
 SELECT coalesce(l.warning_percent, 50) AS warning_percent, coalesce(l.rearm_percent, 55) AS rearm_percent,
-    coalesce(l.liquidation_percent, 10) AS liquidation_percent, coalesce(l.version, 0) AS version
+    coalesce(l.liquidation_percent, 10) AS liquidation_percent, coalesce(l.guards, '{}') AS guards,
+    coalesce(l.version, 0) AS version
 FROM accounts a LEFT JOIN risk_limits l USING (account_id) WHERE a.account_id = $1
 
 -- name: risk_limits_write
 -- The lines of an account from now on.
-INSERT INTO risk_limits AS l (account_id, warning_percent, rearm_percent, liquidation_percent)
-VALUES ($1, $2, $3, $4)
+INSERT INTO risk_limits AS l (account_id, warning_percent, rearm_percent, liquidation_percent, guards)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account_id) DO UPDATE SET warning_percent = excluded.warning_percent,
     rearm_percent = excluded.rearm_percent, liquidation_percent = excluded.liquidation_percent,
     version = l.version + 1, updated_at = now()
@@ -1666,6 +1667,7 @@ ORDER BY requested_at, liquidation_id LIMIT $2
 
 -- name: barriers_underway
 -- Liquidations that run, and those that are wanted and not begun; what begins is told once at least.
+    guards = excluded.guards,
 SELECT account_id, subscription_id, instrument_id, product, level = 'FLATTEN' AS flattens
 FROM liquidations WHERE finished_at IS NULL
 UNION ALL
@@ -1731,6 +1733,131 @@ SELECT target_id, account_id, display_name, url, created_at FROM alert_targets W
 -- Those of an account, by name.
 SELECT target_id, account_id, display_name, url, created_at FROM alert_targets
 WHERE account_id = $1 AND target_id > $2 ORDER BY target_id LIMIT $3
+
+-- name: guards_of_accounts
+-- Accounts with guards: as set, what they are measured from, and what stands tripped.
+SELECT a.account_id, NULL AS subscription_id, a.partition, l.guards, d.trading_day, d.arming, d.kept, d.realised,
+    d.profit, d.opened, d.peak, d.adjusted, (SELECT jsonb_object_agg(t.kind, t.trading_day) FROM guard_trips t
+        WHERE t.account_id = a.account_id AND t.subscription_id IS NULL AND t.rearmed_at IS NULL) AS tripped
+FROM accounts a JOIN risk_limits l USING (account_id)
+LEFT JOIN LATERAL (SELECT * FROM guard_days g WHERE g.account_id = a.account_id AND g.subscription_id = ''
+    ORDER BY g.trading_day DESC LIMIT 1) d ON true
+WHERE a.account_id = ANY($1::text[]) AND l.guards <> '{}'
+
+-- name: guards_of_subscriptions
+-- The same of subscriptions that copy, by the partitions of their followers.
+SELECT s.follower AS account_id, s.subscription_id, a.partition, s.settings -> 'guards' AS guards,
+    coalesce(l.guards ->> 'rearm', 'BY_PERSON') AS rearm, d.trading_day, d.arming, d.kept, d.realised, d.profit,
+    d.opened, d.peak, d.adjusted, (SELECT jsonb_object_agg(t.kind, t.trading_day) FROM guard_trips t
+        WHERE t.account_id = s.follower AND t.subscription_id = s.subscription_id AND t.rearmed_at IS NULL) AS tripped
+FROM subscriptions s JOIN accounts a ON a.account_id = s.follower
+LEFT JOIN risk_limits l ON l.account_id = s.follower
+LEFT JOIN LATERAL (SELECT * FROM guard_days g
+    WHERE g.account_id = s.follower AND g.subscription_id = s.subscription_id
+    ORDER BY g.trading_day DESC LIMIT 1) d ON true
+WHERE a.partition = ANY($1::smallint[]) AND s.state IN ('APPROVED', 'PAUSED')
+  AND (s.settings -> 'guards' ->> 'stop_loss' IS NOT NULL OR s.settings -> 'guards' ->> 'take_profit' IS NOT NULL)
+
+-- name: guard_copies
+-- All that guarded subscriptions of some followers ever copied, by key: fills, and what left without one.
+WITH guarded AS (
+    SELECT subscription_id, follower FROM subscriptions
+    WHERE follower = ANY($1::text[]) AND state IN ('APPROVED', 'PAUSED')
+      AND (settings -> 'guards' ->> 'stop_loss' IS NOT NULL OR settings -> 'guards' ->> 'take_profit' IS NOT NULL)
+), filled AS (
+    SELECT c.subscription_id, c.instrument_id, c.product, sum(c.side * c.filled) AS quantity,
+        sum(c.side * c.filled * c.average_price) AS value
+    FROM guarded g JOIN copy_orders c ON c.account_id = g.follower AND c.subscription_id = g.subscription_id
+    WHERE c.filled > 0 GROUP BY c.subscription_id, c.instrument_id, c.product
+), adjusted AS (
+    SELECT l.subscription_id, l.instrument_id, l.product, l.adjusted
+    FROM guarded g JOIN ledgers l USING (subscription_id) WHERE l.adjusted <> 0
+)
+SELECT subscription_id, instrument_id, product, f.quantity, f.value, a.adjusted
+FROM filled f FULL JOIN adjusted a USING (subscription_id, instrument_id, product)
+ORDER BY subscription_id, instrument_id, product
+
+-- name: guard_days_keep
+-- Marks as they are, unless something was armed again since.
+INSERT INTO guard_days AS d (account_id, subscription_id, trading_day, arming, kept, realised, profit, opened, peak,
+    adjusted)
+SELECT g.* FROM unnest($1::text[], $2::text[], $3::date[], $4::bigint[], $5::numeric[], $6::numeric[], $7::numeric[],
+    $8::numeric[], $9::numeric[], $10::jsonb[])
+    AS g(account_id, subscription_id, trading_day, arming, kept, realised, profit, opened, peak, adjusted)
+WHERE NOT EXISTS (SELECT FROM guard_days o WHERE o.account_id = g.account_id
+    AND o.subscription_id = g.subscription_id AND o.arming > g.arming)
+ON CONFLICT (account_id, subscription_id, trading_day) DO UPDATE SET arming = excluded.arming, kept = excluded.kept,
+    realised = excluded.realised, profit = excluded.profit, opened = excluded.opened, peak = excluded.peak,
+    adjusted = excluded.adjusted
+WHERE d.arming <= excluded.arming
+
+-- name: guard_days_lock
+-- The newest marks of a subject, kept from moving until the transaction ends.
+SELECT * FROM guard_days WHERE account_id = $1 AND subscription_id = $2
+ORDER BY trading_day DESC LIMIT 1 FOR UPDATE
+
+-- name: guard_trips_insert
+-- Trips that are new: one of its name, of an older arming, or beside one that stands is none.
+INSERT INTO guard_trips (guard_trip_id, account_id, partition, subscription_id, kind, level, threshold, observed,
+    evidence, trading_day)
+SELECT g.guard_trip_id, g.account_id, a.partition, g.subscription_id, g.kind, g.level, g.threshold, g.observed,
+    g.evidence, g.trading_day
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::numeric[], $8::jsonb[],
+    $9::date[], $10::bigint[]) AS g(guard_trip_id, account_id, subscription_id, kind, level, threshold, observed,
+    evidence, trading_day, arming)
+JOIN accounts a USING (account_id)
+WHERE NOT EXISTS (SELECT FROM guard_days o WHERE o.account_id = g.account_id
+    AND o.subscription_id = coalesce(g.subscription_id, '') AND o.arming > g.arming)
+ON CONFLICT DO NOTHING
+RETURNING guard_trip_id
+
+-- name: guard_cancels
+-- Working entries of the copies that a trip concerns, to be cancelled.
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence, level)
+SELECT 'guard:' || $1::text || '/' || s.subscription_id, s.follower, a.partition, s.subscription_id, 'GUARD', $1, $4,
+    '{}', 'CANCEL_WORKING'
+FROM subscriptions s JOIN accounts a ON a.account_id = s.follower
+WHERE s.follower = $2 AND s.state IN ('APPROVED', 'PAUSED') AND ($3::text IS NULL OR s.subscription_id = $3)
+ORDER BY s.subscription_id
+ON CONFLICT DO NOTHING
+
+-- name: guard_trip_lock_standing
+-- The trip of a subject's guard that is not armed again, kept from moving until the transaction ends.
+SELECT * FROM guard_trips WHERE account_id = $1 AND coalesce(subscription_id, '') = $2 AND kind = $3
+    AND rearmed_at IS NULL FOR UPDATE
+
+-- name: guard_trip_lock
+-- One trip, kept from moving until the transaction ends.
+SELECT * FROM guard_trips WHERE guard_trip_id = $1 FOR UPDATE
+
+-- name: guard_trip_rearm
+-- Armed again from now on.
+UPDATE guard_trips SET rearmed_at = now() WHERE guard_trip_id = $1 AND rearmed_at IS NULL RETURNING *
+
+-- name: guard_trip_page
+-- Trips, newest first, from the last of the page before.
+SELECT * FROM guard_trips t
+WHERE ($1::text IS NULL OR account_id = $1) AND ($2::text IS NULL OR kind = $2) AND ($3 OR rearmed_at IS NULL)
+  AND ($4 = '' OR (tripped_at, guard_trip_id)
+      < (SELECT o.tripped_at, o.guard_trip_id FROM guard_trips o WHERE o.guard_trip_id = $4))
+ORDER BY tripped_at DESC, guard_trip_id DESC LIMIT $5
+
+-- name: guards_standing
+-- Whom a tripped guard keeps from entering: accounts, or one subscription of them.
+SELECT account_id, subscription_id FROM guard_trips WHERE rearmed_at IS NULL
+
+-- name: guard_days_forget
+-- Days that are over, but never the newest of a subject.
+DELETE FROM guard_days d WHERE trading_day < $1 AND EXISTS (SELECT FROM guard_days o
+    WHERE o.account_id = d.account_id AND o.subscription_id = d.subscription_id AND o.trading_day > d.trading_day)
+
+-- name: liquidation_requests_standing
+-- The liquidation of an account's whole by this name, else the one that runs.
+SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence, level
+FROM liquidation_requests
+WHERE account_id = $1 AND subscription_id IS NULL AND level = 'FLATTEN' AND (liquidation_id = $2 OR ended_at IS NULL)
+ORDER BY liquidation_id = $2 DESC LIMIT 1
 
 -- name: alert_target_delete
 -- With it goes what was still to be told there.

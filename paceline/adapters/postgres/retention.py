@@ -27,6 +27,7 @@ _DROP = sql("retention_drop_week")
 _GONE = sql("retention_week_gone")
 _NAMES = sql("retention_forget_names")
 _DEAD_LETTERS = sql("retention_forget_dead_letters")
+_GUARD_DAYS = sql("guard_days_forget")
 
 
 class PostgresRetention:
@@ -50,6 +51,9 @@ class PostgresRetention:
     async def forget_dead_letters(self, kept_days: int) -> int:
         async with self._database.transaction(_PATIENCE_S) as transaction:
             return int(await transaction.value(_DEAD_LETTERS, kept_days))
+
+    async def forget_guard_days(self, before: date) -> None:
+        await self._database.execute(_GUARD_DAYS, before)
 
 
 class PostgresRemoval:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from paceline.adapters.postgres.audit import write_audit
+from paceline.adapters.postgres.codec import from_json, to_json
 from paceline.adapters.postgres.database import Database, Row
 from paceline.adapters.postgres.queries import sql
 from paceline.domain.errors import Conflict, NotFound
+from paceline.domain.guards import AccountGuards
 from paceline.domain.ids import AccountId
 from paceline.domain.risk import Thresholds
 from paceline.ports.audit import AuditEntry
@@ -44,9 +46,11 @@ class PostgresRiskLimits:
                 return current
             lines = wanted.thresholds
             numbers = (lines.warning, lines.rearm, lines.liquidation)
-            made: int = await transaction.value(_WRITE, account_id, *numbers)
+            guards = to_json(wanted.guards)
+            made: int = await transaction.value(_WRITE, account_id, *numbers, guards)
             names = ("warning_percent", "rearm_percent", "liquidation_percent")
             details = {name: str(number) for name, number in zip(names, numbers, strict=True)}
+            details |= {name: value for name, value in guards.items() if value not in (None, "")}
             details["request_id"] = request_id
             entry = AuditEntry(actor, "risk_limits.update", "account", account_id, details=details)
             await write_audit(transaction, [entry])
@@ -57,4 +61,4 @@ def _limits(account_id: AccountId, row: Row | None) -> RiskLimits:
     if row is None:
         raise NotFound("account", account_id)
     lines = Thresholds(row["warning_percent"], row["rearm_percent"], row["liquidation_percent"])
-    return RiskLimits(account_id, lines, row["version"])
+    return RiskLimits(account_id, lines, from_json(AccountGuards, row["guards"]), row["version"])

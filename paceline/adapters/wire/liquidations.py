@@ -39,8 +39,10 @@ def liquidation_from_wire(wire: executor_pb2.LiquidateRequest) -> Liquidation:
         else None
     )
     level = LIQUIDATION_LEVEL.read_or(wire.level, "level", LiquidationLevel.FLATTEN)
-    if scope != "whole_account" and level is not LiquidationLevel.FLATTEN:
-        raise Invalid("level", "must be FLATTEN with subscription_id: a subscription is paused instead")
+    if scope != "whole_account" and level is LiquidationLevel.STOP_ENTRIES:
+        raise Invalid(
+            "level", "must not be STOP_ENTRIES with subscription_id: a subscription is paused instead"
+        )
     identity = required(wire.liquidation_id, "liquidation_id")
     if SEPARATOR in identity:
         raise Invalid("liquidation_id", f"must not hold {SEPARATOR}")

@@ -22,6 +22,7 @@ from paceline.adapters.wire.enums import (
     TAKE_OVER_POLICY,
 )
 from paceline.adapters.wire.fields import each, only, required, within
+from paceline.adapters.wire.guards import subscription_guards_from_wire, subscription_guards_to_wire
 from paceline.api.v1 import subscription_pb2
 from paceline.domain.errors import Invalid
 from paceline.domain.ids import AccountId, InstrumentId, SubscriptionId
@@ -41,6 +42,7 @@ from paceline.domain.subscription import (
     ShortfallPolicy,
     Sizing,
     Subscription,
+    SubscriptionGuards,
     SubscriptionState,
     TakeOverPolicy,
 )
@@ -62,6 +64,7 @@ _HEEDED = FIXED | {
         "drift",
         "leader_silence",
         "protection",
+        "guards",
         "instrument_mappings",
         "product_mappings",
     ),
@@ -102,6 +105,8 @@ def subscription_to_wire(
     _sizing_to_wire(subscription.sizing, wire.sizing)
     _filters_to_wire(subscription.filters, wire.filters)
     _caps_to_wire(subscription.caps, wire.caps)
+    if subscription.guards != SubscriptionGuards():
+        subscription_guards_to_wire(subscription.guards, wire.guards)
     return wire
 
 
@@ -165,6 +170,7 @@ def _with_settings(
             _milliseconds(wire.leader_silence, "leader_silence") if wire.HasField("leader_silence") else None
         ),
         protection=within("protection", _protection_from_wire, wire.protection),
+        guards=within("guards", subscription_guards_from_wire, wire.guards),
         instrument_mappings=each(
             "instrument_mappings", _instrument_mapping_from_wire, wire.instrument_mappings
         ),

@@ -429,6 +429,8 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """The leader's order ended before its copy was filled."""
     SKIP_REASON_KILL_SWITCH: _SkipReason.ValueType  # 35
     """A kill switch stops entries."""
+    SKIP_REASON_GUARD_TRIPPED: _SkipReason.ValueType  # 36
+    """A guard of the subscription or of the account tripped, and is not armed again."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why a subscription does not act on an event."""
@@ -505,6 +507,8 @@ SKIP_REASON_LEADER_ORDER_ENDED: SkipReason.ValueType  # 34
 """The leader's order ended before its copy was filled."""
 SKIP_REASON_KILL_SWITCH: SkipReason.ValueType  # 35
 """A kill switch stops entries."""
+SKIP_REASON_GUARD_TRIPPED: SkipReason.ValueType  # 36
+"""A guard of the subscription or of the account tripped, and is not armed again."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 @_typing.final

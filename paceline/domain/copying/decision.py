@@ -56,6 +56,7 @@ class SkipReason(StrEnum):
     COPY_ENDED = "COPY_ENDED"
     LEADER_ORDER_ENDED = "LEADER_ORDER_ENDED"
     KILL_SWITCH = "KILL_SWITCH"
+    GUARD_TRIPPED = "GUARD_TRIPPED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ def _unready(copier: Copier) -> SkipReason | None:  # noqa: PLR0911  # one line 
         return SkipReason.AUTO_COPY_OFF
     if copier.killed:
         return SkipReason.KILL_SWITCH
+    if copier.guard_tripped:
+        return SkipReason.GUARD_TRIPPED
     if copier.liquidating or copier.liquidation_wanted:
         return SkipReason.LIQUIDATING
     if copier.account_frozen:

@@ -38,6 +38,7 @@ SENTENCES: Mapping[SkipReason, str] = {
     _R.NOTHING_HELD: "Nothing of it is held, so there is nothing to leave",
     _R.OWN_COPY: "It is itself a copy, and the subscription does not hand copies on",
     _R.KILL_SWITCH: "A kill switch stops entries",
+    _R.GUARD_TRIPPED: "A guard tripped and is not armed again",
     _R.CLOSE_ONLY: "The leader has been silent for too long: exits only",
     _R.LIQUIDATING: "A liquidation is running and takes care of it",
     _R.COPY_ENDED: "The copy had ended when the leader's order went on",

@@ -189,6 +189,8 @@ class Copier:
     account_frozen: bool = False
     killed: bool = False
     """A kill switch stops its entries."""
+    guard_tripped: bool = False
+    """A guard of it or of the follower does, until it is armed again."""
     close_only: bool = False
     liquidating: bool = False
     """A liquidation closes what is held: entries wait for its end, exits are its own."""

@@ -7,6 +7,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from paceline.adapters.postgres.liquidation_requests import PostgresLiquidationRequests
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
 from paceline.api.v1 import executor_pb2, risk_pb2, subscription_pb2
 from paceline.domain.copy_order import CopyOrder, CopyStatus
@@ -16,7 +17,7 @@ from paceline.domain.liquidation import Liquidation, LiquidationState
 from paceline.ports.liquidations import Step
 from paceline.runtime.metric_names import LIQUIDATIONS_RUNNING
 from services.executor import liquidate
-from services.risk.servicer_liquidations import LiquidationReads
+from services.risk.servicer_liquidations import LiquidationMethods
 from simulator.faults import FaultKind
 from tests.integration.executor.flattening import Stage, a_stage
 from tests.integration.executor.world import PATIENT, SHARE, until
@@ -56,7 +57,8 @@ async def test_longs_shorts_and_open_orders_are_gone_and_everything_was_traded_o
 
 
 async def _is_read(stage: Stage, steps: list[executor_pb2.LiquidationStep]) -> None:
-    reads = LiquidationReads(stage.liquidations)
+    requests = PostgresLiquidationRequests(stage.world.database)
+    reads = LiquidationMethods(stage.liquidations, requests, lambda: None)
     done = risk_pb2.LiquidationFilter(
         account_id=stage.follower,
         cause=executor_pb2.LIQUIDATION_CAUSE_MARGIN,

@@ -140,6 +140,7 @@ RULES: dict[str, list[Rule]] = {
         ("auto-copy on", following(auto_copy=False), [fills(9)], "AUTO_COPY_OFF"),
         ("session usable", PLAIN, [while_he(session_usable=False), fills(9)], "SESSION_UNUSABLE"),
         ("no kill switch", PLAIN, [while_he(killed=True), fills(9)], "KILL_SWITCH"),
+        ("no guard tripped", PLAIN, [while_he(guard_tripped=True), fills(9)], "GUARD_TRIPPED"),
         ("account not frozen", PLAIN, [while_he(account_frozen=True), fills(9)], "ACCOUNT_FROZEN"),
         ("segment accepted", PLAIN, [while_he(segments=DERIVATIVES), fills(9)], "SEGMENT_NOT_ACCEPTED"),
         ("and by the subscription", filtered(segments=DERIVATIVES), [fills(9)], "SEGMENT_NOT_ACCEPTED"),

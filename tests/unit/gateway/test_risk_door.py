@@ -21,6 +21,9 @@ NAMED = {
     "ListKillSwitches": risk_pb2.ListKillSwitchesRequest(page_size=3),
     "EngageKillSwitch": risk_pb2.EngageKillSwitchRequest(reason="a storm"),
     "ReleaseKillSwitch": risk_pb2.ReleaseKillSwitchRequest(reason="it is over"),
+    "ListGuardTrips": risk_pb2.ListGuardTripsRequest(page_size=5),
+    "RearmGuard": risk_pb2.RearmGuardRequest(guard_trip_id="t"),
+    "CreateLiquidation": risk_pb2.CreateLiquidationRequest(request_id="r"),
     "GetLiquidation": risk_pb2.GetLiquidationRequest(liquidation_id="l"),
     "ListLiquidations": risk_pb2.ListLiquidationsRequest(page_size=4),
     "ListLiquidationSteps": risk_pb2.ListLiquidationStepsRequest(liquidation_id="l"),
@@ -122,7 +125,9 @@ async def test_a_change_that_may_have_been_carried_out_is_not_sent_again() -> No
     async with an_edge(gone, there) as edge:
         with pytest.raises(Unavailable, match="risk did not answer"):
             await edge.UpdateRiskLimits(risk_pb2.UpdateRiskLimitsRequest(), Caller())
-    assert (len(gone.asked), there.asked) == (1, [])
+        with pytest.raises(Unavailable, match="risk did not answer"):
+            await edge.CreateLiquidation(risk_pb2.CreateLiquidationRequest(), Caller())
+    assert (len(gone.asked), there.asked) == (2, [])
 
 
 async def test_where_nobody_answers_it_is_said_after_a_few_tries() -> None:

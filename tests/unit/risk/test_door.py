@@ -11,9 +11,6 @@ from paceline.api.v1 import common_pb2, feed_pb2, risk_pb2
 from paceline.domain.account import AccountType
 from paceline.domain.errors import Invalid, NotFound, NotOwner, Unavailable
 from paceline.domain.ids import AccountId, Partition
-from paceline.ports.kill_switches import KillSwitches
-from paceline.ports.liquidations import Liquidations
-from paceline.ports.risk_limits import RiskLimitsStore
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
@@ -21,7 +18,7 @@ from paceline.runtime.routes import Routes
 from services.risk.books import Books
 from services.risk.passes import Passes
 from services.risk.scale import price_units
-from services.risk.servicer import RiskServicer
+from services.risk.servicer import RiskServicer, Rows
 from services.risk.ticks import TickFollower
 from services.risk.watch import Pace, Watches
 from tests.fakes.clock import FakeClock
@@ -51,14 +48,14 @@ class Stage:
         self.doors = Doors()
         self.draining = asyncio.Event()
         self.watches = Watches(self.board, self.passes, self.clock, self.draining, Pace(200, batch=2))
+        door: Any = self.doors
+        rows = Rows(door, door, door, door, door, wanted=lambda: None)
         self.servicer = RiskServicer(
             self.board,
             cast(Books, self.doors),
             self.watches,
             cast(Partitions, self.doors),
-            cast(Liquidations, self.doors),
-            cast(KillSwitches, self.doors),
-            cast(RiskLimitsStore, self.doors),
+            rows,
         )
 
     def fund(self, *names: str, at_ns: int = NOW) -> None:

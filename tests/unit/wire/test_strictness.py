@@ -249,7 +249,11 @@ def test_a_problem_in_a_batch_names_its_index() -> None:
             "leader_silence",
             "must not be negative",
         ),
-        (lambda wire: setattr(wire.guards, "trailing", True), "guards", "is not supported yet"),
+        (
+            lambda wire: setattr(wire.guards.stop_loss, "currency", "INR"),
+            "guards.stop_loss.amount",
+            "must be set",
+        ),
         (lambda wire: setattr(wire, "at_end", 77), "at_end", None),
         (lambda wire: setattr(wire, "take_over", 77), "take_over", None),
     ],

@@ -1,0 +1,294 @@
+"""Guards of accounts, looked at with every pass: by what is held and what it is worth, whatever feeds say.
+
+Columns of whole numbers tell who may be beyond a line; only those are judged exactly. The marks of everybody
+else are brought up to date in turn, a few with each look.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+import structlog
+
+from paceline.domain.errors import Unavailable
+from paceline.domain.guards import (
+    AccountGuards,
+    Figures,
+    GuardKind,
+    Marks,
+    account_trips,
+    due_again,
+    seen,
+)
+from paceline.domain.ids import AccountId
+from paceline.domain.liquidation import LiquidationLevel
+from paceline.ports.clock import Clock
+from paceline.ports.guards import Guarded, Guards, Rearming, Tripping
+from paceline.runtime.log import RepeatGate
+from services.risk.board import Board, Seat
+from services.risk.passes import Passes
+from services.risk.scale import DIGITS, decimal_of
+from services.risk.tripping import AT_ONCE, Register, TradingHours, tripping
+
+_log = structlog.get_logger(__name__)
+
+_FAR = 2**62
+_TURN_NS = 200_000_000
+_TURNS = 150
+"""Everybody's marks are brought up to date within so many turns."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    guarded: Guarded
+    guards: AccountGuards
+    marks: Marks | None
+    saved: Marks | None
+    tripped: dict[GuardKind, date]
+
+
+class Warden:
+    """`hear` tells of accounts whose guards may have changed; `hurry` asks for funds again."""
+
+    def __init__(
+        self,
+        board: Board,
+        passes: Passes,
+        guards: Guards,
+        register: Register,
+        hours: TradingHours,
+        clock: Clock,
+        *,
+        hurry: Callable[[AccountId], None],
+    ) -> None:
+        self._board = board
+        self._passes = passes
+        self._guards = guards
+        self._register = register
+        self._hours = hours
+        self._clock = clock
+        self._hurry = hurry
+        self._gate = RepeatGate(clock)
+        self._heard: set[AccountId] = set()
+        self._watches: dict[AccountId, _Watch] = {}
+        self._capped: set[AccountId] = set()
+        self._ring: list[AccountId] = []
+        self._turned_ns = 0
+
+    def hear(self, account_id: AccountId) -> None:
+        """It came, or its guards, or what tripped of them, may have changed."""
+        self._heard.add(account_id)
+
+    async def run(self) -> None:
+        """Until cancelled. Without the database nothing trips: what cannot be written is not done."""
+        made = self._passes.count
+        while True:
+            made = await self._passes.after(made)
+            try:
+                await self.look()
+            except Unavailable as problem:
+                if self._gate.held_back("unreachable") is not None:
+                    _log.error("guards.undecided", problem=str(problem))
+
+    async def look(self) -> None:
+        """At the newest pass."""
+        await self._learn()
+        if not self._watches or not self._hours.is_open():
+            return
+        day = self._hours.day()
+        turn = self._turn()
+        trips: list[Tripping] = []
+        due: list[Rearming] = []
+        for account_id in {*self._beyond(), *turn}:
+            seat, watch = self._board.seats.get(account_id), self._watches.get(account_id)
+            if seat is not None and watch is not None:
+                trips += self._judge(seat, watch, day)
+                due += _due(watch, day)
+        await self._trip(trips)
+        await self._register.rearm(due)
+        self._heard |= {each.subject.account_id for each in due}
+        await self._keep(turn)
+
+    async def _learn(self) -> None:
+        heard, self._heard = self._heard, set()
+        wanted = [each for each in heard if each in self._board.seats]
+        try:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                found = {each.subject.account_id: each for each in await self._guards.of_accounts(some)}
+                for account_id in some:
+                    self._watch(account_id, found.get(account_id))
+        except Unavailable:
+            self._heard |= heard
+            raise
+        if len(self._watches) > 2 * len(self._board.seats):
+            for gone in self._watches.keys() - self._board.seats.keys():
+                self._watch(gone, None)
+
+    def _watch(self, account_id: AccountId, guarded: Guarded | None) -> None:
+        seat, before = self._board.seats.get(account_id), self._watches.pop(account_id, None)
+        self._capped.discard(account_id)
+        if seat is not None:
+            self._board.accounts.guarded[seat.row] = False
+        if seat is None or guarded is None or not isinstance(guarded.guards, AccountGuards):
+            return
+        marks = guarded.marks
+        if before is not None and before.marks is not None and before.guarded.subject == guarded.subject:
+            newer = marks is None or (before.marks.arming, before.marks.day) >= (marks.arming, marks.day)
+            marks = before.marks if newer else marks
+        guards = guarded.guards
+        self._watches[account_id] = _Watch(guarded, guards, marks, guarded.marks, dict(guarded.tripped))
+        if guards.max_exposure is not None or guards.max_open_positions is not None:
+            self._capped.add(account_id)
+        accounts, row = self._board.accounts, seat.row
+        accounts.guarded[row] = True
+        accounts.guard_low[row], accounts.guard_high[row] = _FAR, _FAR
+
+    def _beyond(self) -> Iterable[AccountId]:
+        """Who may be beyond a line; what is stale is not looked at."""
+        accounts, top = self._board.accounts, self._board.accounts.top
+        profit = accounts.seen_realised[:top] + accounts.unrealised[:top]
+        outside = profit <= accounts.guard_low[:top]
+        outside |= profit > accounts.guard_high[:top]
+        outside &= accounts.guarded[:top] & ~accounts.stale[:top] & (accounts.seen_funds_ns[:top] > 0)
+        rows = np.flatnonzero(outside).tolist()
+        found = [self._board.by_row[row].account.account_id for row in rows if row in self._board.by_row]
+        return [*found, *(each for each in self._capped if self._over(each))]
+
+    def _over(self, account_id: AccountId) -> bool:
+        seat, guards = self._board.seats.get(account_id), self._watches[account_id].guards
+        if seat is None or self._board.accounts.stale[seat.row]:
+            return False
+        if guards.max_open_positions is not None and len(seat.cells) > guards.max_open_positions:
+            return True
+        return guards.max_exposure is not None and self._exposure(seat) > guards.max_exposure.scaleb(DIGITS)
+
+    def _turn(self) -> Sequence[AccountId]:
+        """The next few, of all; none where it is not yet time."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._turned_ns < _TURN_NS:
+            return ()
+        self._turned_ns = now_ns
+        if not self._ring:
+            self._ring = list(self._watches)
+        size = -(-len(self._watches) // _TURNS)
+        some, self._ring = self._ring[:size], self._ring[size:]
+        return some
+
+    def _judge(self, seat: Seat, watch: _Watch, day: date) -> Sequence[Tripping]:
+        figures, guards = self._figures(seat, day), self._applicable(seat, watch.guards)
+        marks = watch.marks = seen(watch.marks, figures)
+        if marks is None:
+            return ()
+        found = account_trips(guards, marks, figures, watch.tripped)
+        if not found and figures.usable and _doubted(guards, marks, figures, watch.tripped):
+            self._hurry(seat.account.account_id)
+        self._sieve(seat, watch, marks, figures)
+        level = guards.level or LiquidationLevel.STOP_ENTRIES
+        evidence = self._evidence(seat, figures) if found else {}
+        return [tripping(watch.guarded, marks, trip, level, evidence) for trip in found]
+
+    def _sieve(self, seat: Seat, watch: _Watch, marks: Marks, figures: Figures) -> None:
+        """Where nobody has to look exactly: above every line, and not above the peak."""
+        guards = watch.guards
+        low, high = -_FAR, _FAR
+        loss, percent = guards.max_daily_loss, guards.max_drawdown_percent
+        if loss is not None and marks.opened is not None and GuardKind.DAILY_LOSS not in watch.tripped:
+            low = _units(marks.opened - loss - marks.kept)
+        if percent is not None and marks.peak is not None and GuardKind.DRAWDOWN not in watch.tripped:
+            high = _units(marks.peak - marks.kept)
+            fall = max((figures.equity + marks.peak - marks.profit) * percent / 100, Decimal(0))
+            low = max(low, _units(marks.peak - fall - marks.kept))
+        accounts, row = self._board.accounts, seat.row
+        accounts.guard_low[row], accounts.guard_high[row] = low, high
+
+    def _figures(self, seat: Seat, day: date) -> Figures:
+        accounts, row = self._board.accounts, seat.row
+        unrealised, realised = int(accounts.unrealised[row]), int(accounts.seen_realised[row])
+        cash, collateral = int(accounts.seen_cash[row]), int(accounts.seen_collateral[row])
+        before = seat.before
+        return Figures(
+            day=day,
+            realised=decimal_of(realised),
+            before=None if before is None else decimal_of(before.realised + int(accounts.gained[row])),
+            unrealised=decimal_of(unrealised),
+            equity=decimal_of(cash + realised + collateral + unrealised),
+            exposure=decimal_of(self._exposure(seat)),
+            positions=len(seat.cells),
+            sound=bool(accounts.seen_funds_ns[row]) and not accounts.stale[row],
+        )
+
+    def _exposure(self, seat: Seat) -> int:
+        prices = self._board.instruments
+        return sum(
+            abs(position.quantity) * int(prices.price[place]) * int(prices.multiplier[place])
+            for _, position, place in self._board.positions(seat)
+        )
+
+    def _applicable(self, seat: Seat, guards: AccountGuards) -> AccountGuards:
+        """Amounts in another currency than the account's say nothing of it."""
+        if not guards.currency or guards.currency == seat.currency:
+            return guards
+        if self._gate.held_back(seat.account.account_id) is not None:
+            _log.error("guards.currency", account=seat.account.account_id, currency=guards.currency)
+        return replace(guards, max_daily_loss=None, max_exposure=None)
+
+    def _evidence(self, seat: Seat, figures: Figures) -> dict[str, object]:
+        prices = self._board.instruments.price
+        return {
+            "equity": str(figures.equity),
+            "currency": seat.currency,
+            "realised": str(figures.realised),
+            "unrealised": str(figures.unrealised),
+            "exposure": str(figures.exposure),
+            "positions": figures.positions,
+            "prices": {
+                key.instrument_id: str(decimal_of(int(prices[place])))
+                for key, _, place in self._board.positions(seat)
+            },
+        }
+
+    async def _trip(self, trips: Sequence[Tripping]) -> None:
+        if not trips:
+            return
+        await self._register.trip(trips)
+        for each in trips:
+            account_id = each.subject.account_id
+            watch = self._watches.get(account_id)
+            if watch is not None:
+                watch.tripped[each.kind] = each.marks.day
+            self.hear(account_id)
+
+    async def _keep(self, account_ids: Iterable[AccountId]) -> None:
+        moved = [
+            watch
+            for each in account_ids
+            if (watch := self._watches.get(each)) is not None and watch.marks != watch.saved
+        ]
+        if moved:
+            await self._register.keep([replace(each.guarded, marks=each.marks) for each in moved])
+        for watch in moved:
+            watch.saved = watch.marks
+
+
+def _due(watch: _Watch, day: date) -> list[Rearming]:
+    """What its policy arms again."""
+    of = watch.guarded
+    return [
+        Rearming(of.subject, of.partition, kind)
+        for kind, tripped in watch.tripped.items()
+        if due_again(watch.guards.rearm, tripped, day)
+    ]
+
+
+def _doubted(guards: AccountGuards, marks: Marks, figures: Figures, standing: Iterable[GuardKind]) -> bool:
+    """One reading of the funds alone says that a line is crossed."""
+    alone = replace(figures, before=figures.realised)
+    return bool(account_trips(guards, marks, alone, list(standing)))
+
+
+def _units(amount: Decimal) -> int:
+    """Rounded up, and one more: whoever is beyond it is looked at exactly."""
+    return max(-_FAR, min(_FAR, int(amount.scaleb(DIGITS)) + 2))
