@@ -33,6 +33,7 @@ class Client:
     calls: int = 0
     lied_to: bool = False
     """Whether the last answer about its money was a lie: no two in a row are."""
+    lied_mono_ns: int = 0
     addresses: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from simulator.account import Position
+    from simulator.faults import Rule
     from simulator.fyers.face import Call, Face
     from simulator.instruments import Instrument
     from simulator.orders import Trade
@@ -50,11 +51,20 @@ def profile(face: Face, call: Call) -> Answer:
 
 
 def funds(face: Face, call: Call) -> Answer:
-    """The truth, or a lie that no second one confirms."""
-    client = call.client
-    lie = None if client.lied_to else face.faults.strike(FaultKind.FUNDS_LIE, client.id, call.name)
-    client.lied_to = lie is not None
+    """The truth, or a lie that no second one confirms: not the next, and none within the rule's time."""
+    lie = _lie(face, call)
+    call.client.lied_to = lie is not None
     return ok(fund_limit=funds_rows(call.account, 100 if lie is None else lie.percent))
+
+
+def _lie(face: Face, call: Call) -> Rule | None:
+    client, faults = call.client, face.faults
+    rule = faults.standing(FaultKind.FUNDS_LIE, client.id, call.name) if faults.any else None
+    now_ns = call.received.mono_ns
+    if rule is None or client.lied_to or now_ns - client.lied_mono_ns < rule.ms * MILLISECOND_NS:
+        return None
+    client.lied_mono_ns = now_ns
+    return faults.strike(FaultKind.FUNDS_LIE, client.id, call.name)
 
 
 def holdings(face: Face, call: Call) -> Answer:

@@ -308,3 +308,10 @@ async def test_no_two_answers_about_money_in_a_row_are_lies(broker: Broker, clie
     truth = client.account.cash / 100
     assert shown == [truth / 100, truth, truth / 100, truth]
     assert await hits(broker, "funds_lie") == 2
+
+
+async def test_a_lie_about_money_stands_alone_for_its_time(broker: Broker, client: Client, key: str) -> None:
+    await fault(broker, "funds_lie", percent=1, ms=60_000)
+    for _ in range(4):
+        await broker.call(key, "GET", "/funds")
+    assert await hits(broker, "funds_lie") == 1
