@@ -9,19 +9,25 @@ from hypothesis import given as hypothesis_given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from paceline.domain.copy_order import Intent
+from paceline.domain.copy_order import Intent, OrderSpec
 from paceline.domain.copying.decision import Decision, Outcome, SkipReason
 from paceline.domain.copying.opening import Holding, beside, identity_of, opening_event, take_over
 from paceline.domain.copying.plan import plan
+from paceline.domain.copying.tags import decision_id_of
 from paceline.domain.copying.view import Copier, LeaderPosition, LeaderState, Market
-from paceline.domain.ids import InstrumentId, Partition
-from paceline.domain.instrument import Instrument, InstrumentKey, Product
+from paceline.domain.event import Event, EventKind, Fact
+from paceline.domain.ids import BrokerOrderId, EventIdentity, InstrumentId, Offset, Partition
+from paceline.domain.instrument import Exchange, Instrument, InstrumentKey, Product, Segment
 from paceline.domain.ledger import fold
 from paceline.domain.money import lots_toward_zero
-from paceline.domain.order import OrderType, Side, Validity
+from paceline.domain.order import Fill, OrderType, Side, Validity
 from paceline.domain.subscription import (
     Caps,
+    ExecutionStyle,
     Filters,
+    ProductMapping,
+    Protection,
+    ProtectionKind,
     Sizing,
     SizingMode,
     Subscription,
@@ -66,6 +72,74 @@ def test_at_the_leaders_price_or_better_rests_for_the_day(held: int, paid: str, 
     assert (order.spec.limit_price, order.spec.type) == (d(limit), OrderType.LIMIT)
     assert order.spec.validity is Validity.DAY
     assert not order.spec.protected, "no chase moves it away from his price"
+
+
+def test_a_holding_is_told_as_a_fill_of_this_moment() -> None:
+    delivered = InstrumentKey(KEY.instrument_id, Product.CNC)
+    traded = replace(SHARE, exchange=Exchange.BSE, segment=Segment.EQUITY_DERIVATIVES)
+    name = "opening:s1:NSE:SBIN-EQ:CNC"
+    body = Fill(
+        LEADER,
+        BrokerOrderId(name),
+        "1",
+        delivered,
+        Exchange.BSE,
+        Segment.EQUITY_DERIVATIVES,
+        Side.SELL,
+        d(7),
+        d(90),
+        NOW,
+    )
+    fact = Fact(EventIdentity(name), LEADER, EventKind.FILL, body, NOW, NOW, recovered=False, raw=b"")
+    begun = opening_event(BEGINS, Holding(delivered, d(-7), d(90)), traded, Partition(3), NOW)
+    assert begun == Event(Partition(3), Offset(0), 0, NOW, fact)
+
+
+def test_a_holding_of_which_little_is_known_is_told_all_the_same() -> None:
+    body = opening_event(BEGINS, Holding(KEY, d(7)), None, Partition(3), NOW).fact.body
+    assert isinstance(body, Fill)
+    assert (body.exchange, body.segment, body.side, body.price) == (
+        Exchange.NSE,
+        Segment.CAPITAL_MARKET,
+        Side.BUY,
+        d(0),
+    )
+
+
+def test_what_he_holds_is_taken_over_from_flat() -> None:
+    begun = opening_event(BEGINS, Holding(KEY, d(10), d(100)), SHARE, Partition(1), NOW)
+    held = LeaderState(LEADER, {KEY: LeaderPosition(d(10))})
+    short = LeaderState(LEADER, {KEY: LeaderPosition(d(-10))})
+    for leader in (held, short):
+        decision = take_over(begun, Copier(BEGINS), leader, market(last="100"))
+        assert (decision.intent, decision.quantity) == (Intent.ENTRY, d(10))
+
+
+def test_at_his_price_is_at_his_price_whatever_protects_other_entries() -> None:
+    by_ticks = replace(AT_HIS_PRICE, protection=Protection(ProtectionKind.TICKS, 4))
+    (order,) = opened(replace(by_ticks, style=ExecutionStyle.MARKET), 10, paid="90").orders
+    assert order.spec == OrderSpec(KEY, Side.BUY, OrderType.LIMIT, d(10), d(90))
+    assert order.leader_order_id == identity_of(BEGINS.subscription_id, KEY), "it rests for his holding"
+
+
+def test_what_has_no_price_is_withheld_in_whole() -> None:
+    mapped = replace(
+        AT_HIS_PRICE, reverse=True, product_mappings=(ProductMapping(KEY.product, Product.MARGIN),)
+    )
+    assert opened(mapped, 10, paid=None) == Decision(
+        decision_id=decision_id_of(identity_of(mapped.subscription_id, KEY), mapped.subscription_id),
+        subscription_id=mapped.subscription_id,
+        follower=mapped.follower,
+        key=InstrumentKey(KEY.instrument_id, Product.MARGIN),
+        side=Side.SELL,
+        intent=Intent.ENTRY,
+        outcome=Outcome.SKIPPED,
+        quantity=d(0),
+        sizing=None,
+        reason=SkipReason.PRICE_UNKNOWN,
+        detail=KEY.instrument_id,
+    )
+    assert opened(AT_HIS_PRICE, 10, paid=None).side is Side.BUY
 
 
 def test_a_fraction_is_rounded_and_the_ideal_keeps_what_later_exits_go_by() -> None:
@@ -140,6 +214,12 @@ def test_caps_hold_for_all_that_is_taken_over_in_one_go() -> None:
     assert opened(begins, 10, copier=other).reason is SkipReason.CAPPED_POSITIONS
     rich = replace(Copier(begins), exposure=d(50))
     assert beside(rich, [first], market()).exposure == 50 + 10 * d(101)
+    five = market(replace(SHARE, multiplier=d(5)))
+    assert beside(rich, [first, first], five).exposure == 50 + 2 * 5 * 10 * d(101)
+    assert beside(rich, [first, first], five).other_positions == 2
+    skipped = opened(replace(begins, state=SubscriptionState.PAUSED), 10)
+    assert beside(rich, [skipped], market()) is rich
+    assert beside(Copier(begins), [first], market()).exposure is None
 
 
 def test_it_is_one_decision_for_each_position_for_ever() -> None:

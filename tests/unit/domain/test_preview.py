@@ -8,17 +8,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.domain.calendar import always_open
+from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.decision import Decision, Outcome, SkipReason
-from paceline.domain.copying.preview import Assumed, Costs, Holding, Preview, Step, assumptions
+from paceline.domain.copying.preview import (
+    Assumed,
+    Costs,
+    Holding,
+    Preview,
+    Step,
+    assumptions,
+    equities_missing,
+    without_bands,
+)
 from paceline.domain.copying.view import Copier, Equity, LeaderPosition, LeaderState, LotRule
 from paceline.domain.errors import FailedPrecondition
 from paceline.domain.event import Event
 from paceline.domain.ids import InstrumentId
-from paceline.domain.instrument import Instrument
+from paceline.domain.instrument import Instrument, InstrumentKey, Product, Segment
 from paceline.domain.order import BrokerStatus, Fill, OrderReport, Side
-from paceline.domain.subscription import Caps, CopyMode, Filters, Sizing, SizingMode, Subscription
+from paceline.domain.subscription import (
+    Caps,
+    CopyMode,
+    Filters,
+    Sizing,
+    SizingMode,
+    Subscription,
+    SubscriptionState,
+)
 from tests.unit.domain.given import (
     FOLLOWER,
     KEY,
@@ -174,6 +191,108 @@ def test_entry_addition_and_partial_exit_are_followed_and_counted() -> None:
     assert holding.average_price == round(Decimal(7_750) / 75, 6)
 
 
+def test_charges_are_for_orders_and_for_money() -> None:
+    assert Costs(d(20), d(10)).of(3, d(1_000)) == 61
+    assert Costs(d(20), d(10)).of(0, d(0)) == 0
+    assert Costs().of(3, d(1_000)) == 0
+
+
+def test_fractions_are_closed_like_wholes() -> None:
+    holding = Holding("USDT")
+    for signed, price in (("0.5", 100), ("-0.25", 120), ("-0.5", 80)):
+        holding.trade(d(signed), d(price), d(2))
+    assert (holding.quantity, holding.cost) == (d("-0.25"), d(-20))
+    assert (holding.realised, holding.turnover) == (d(0), d("240"))
+
+
+def test_a_position_that_was_flat_begins_anew() -> None:
+    holding = Holding("INR")
+    for signed, price in ((3, 100), (-3, 110), (2, 120)):
+        holding.trade(d(signed), d(price), d(1))
+    assert (holding.quantity, holding.cost, holding.realised) == (d(2), d(240), d(30))
+    assert (holding.turnover, holding.average_price) == (d(870), d(120))
+
+
+def test_a_step_says_what_came_of_an_event() -> None:
+    coin = replace(SHARE, currency="USDT", multiplier=d(2))
+    happened = event(fill(10, price=50))
+    preview, (step,) = dry([happened], None, Assumed(costs=Costs(d(1), d(100))), {SBIN: coin})
+    assert isinstance(happened.fact.body, Fill)
+    assert step == Step(happened, step.decision, happened.fact.body, d(50), d(10), d(11), "USDT")
+    summary = preview.summary
+    assert (summary.events, summary.turnover, summary.costs) == (1, {"USDT": d(1_000)}, {"USDT": d(11)})
+    assert (summary.realised, summary.orders, summary.skips) == ({"USDT": d(0)}, 1, 0)
+
+
+def test_slices_of_one_order_fill_one_after_the_other_and_nothing_is_forgone() -> None:
+    day = told(
+        fill(100, trade="1", order="1"), fill(-50, trade="2", order="2"), fill(-50, trade="3", order="3")
+    )
+    _, steps = dry(day, master={SBIN: instrument(freeze=40)})
+    assert [(len(step.decision.orders), step.decision.quantity, step.held) for step in steps] == [
+        (3, d(100), d(100)),
+        (2, d(50), d(50)),
+        (2, d(50), d(0)),
+    ]
+
+
+def test_every_event_is_counted_whatever_it_leads_to() -> None:
+    preview, steps = dry(told(report(), fill(10), report(BrokerStatus.TRADED, filled=10)))
+    assert (preview.summary.events, len(steps)) == (3, 1)
+
+
+def test_a_subscription_that_waits_is_tried_as_if_it_were_approved() -> None:
+    _, (step,) = dry([event(fill(10))], replace(subscription(), state=SubscriptionState.PENDING))
+    assert step.decision.quantity == 10
+
+
+def test_what_the_account_may_trade_and_when_is_kept() -> None:
+    _, (step,) = dry([event(fill(10))], assumed=Assumed(segments=frozenset({Segment.EQUITY_DERIVATIVES})))
+    assert step.decision.reason is SkipReason.SEGMENT_NOT_ACCEPTED
+    for master, reason in ((MASTER, SkipReason.MARKET_CLOSED), ({}, SkipReason.INSTRUMENT_UNKNOWN)):
+        preview = Preview(subscription(), LeaderState(LEADER), Assumed(), Calendar({}))
+        closed = preview.take(event(fill(10)), master)
+        assert closed is not None
+        assert closed.decision.reason is reason
+
+
+def test_positions_in_other_keys_count_as_long_as_they_are_open() -> None:
+    margin = InstrumentKey(SBIN, Product.MARGIN)
+    one = replace(subscription(), caps=Caps(max_open_positions=1))
+    day = told(
+        fill(10, trade="1", order="1"),
+        fill(5, trade="2", order="2", key=margin),
+        fill(5, trade="3", order="3"),
+        fill(-15, trade="4", order="4"),
+        fill(5, trade="5", order="5", key=margin),
+    )
+    _, steps = dry(day, one)
+    assert [step.decision.quantity for step in steps] == [d(10), d(0), d(5), d(15), d(5)]
+    assert steps[1].decision.reason is SkipReason.CAPPED_POSITIONS
+
+
+@pytest.mark.parametrize(
+    ("mode", "his", "mine", "missing"),
+    [
+        (SizingMode.FIXED_RATIO, None, None, set()),
+        (SizingMode.EQUITY_RATIO, None, None, {LEADER, FOLLOWER}),
+        (SizingMode.EQUITY_RATIO, Equity(d(1), 0), None, {FOLLOWER}),
+        (SizingMode.EQUITY_RATIO, None, Equity(d(1), 0), {LEADER}),
+        (SizingMode.EQUITY_RATIO, Equity(d(1), 0), Equity(d(1), 0), set()),
+        (SizingMode.RISK_PERCENT, None, None, {FOLLOWER}),
+        (SizingMode.RISK_PERCENT, None, Equity(d(1), 0), set()),
+    ],
+)
+def test_only_the_equities_that_sizing_needs_can_be_missing(
+    mode: SizingMode, his: Equity | None, mine: Equity | None, missing: set[str]
+) -> None:
+    assert equities_missing(subscription(mode=mode), his, mine) == missing
+
+
+def test_bands_of_today_say_nothing_about_another_day() -> None:
+    assert without_bands(instrument(lot=5, band=(90, 110))) == instrument(lot=5)
+
+
 def test_a_flip_is_two_orders_and_takes_its_profit() -> None:
     preview, steps = dry(
         told(fill(10, trade="1", order="1", price=100), fill(-30, trade="2", order="2", price=110))
@@ -236,8 +355,12 @@ def test_an_unknown_instrument_is_a_skip_and_no_failure() -> None:
 
 
 def test_mirrored_orders_are_refused_by_name() -> None:
-    with pytest.raises(FailedPrecondition, match="ON_ORDER cannot be previewed"):
+    with pytest.raises(FailedPrecondition) as refused:
         dry([], replace(subscription(), mode=CopyMode.ON_ORDER))
+    assert str(refused.value) == (
+        "copy mode ON_ORDER cannot be previewed: which part of a resting copy would have been filled is not in"
+        " the leader's journal"
+    )
 
 
 def test_what_is_counted_is_said_in_words() -> None:
@@ -246,6 +369,11 @@ def test_what_is_counted_is_said_in_words() -> None:
     by_equity = subscription(mode=SizingMode.EQUITY_RATIO)
     *_, equity, costs = assumptions(by_equity, Assumed(Equity(d(5000), 0), costs=Costs(d(20), d("2.50"))))
     assert equity.endswith("leader 5000 and follower unknown.")
+    assert equity.startswith("Sizes go by equities as they are known now, not as they were then: ")
+    given_ = Assumed(Equity(d(5000), 0), Equity(d(70), 0), equities_given=True)
+    *_, equity, _ = assumptions(by_equity, given_)
+    words = "Sizes go by these equities, as given, all the time: leader 5000 and follower 70."
+    assert equity == words
     words = "Charges are 20 for each order and 2.5 basis points of the money traded, as given; "
     assert costs == words + "nothing else is counted."
 
