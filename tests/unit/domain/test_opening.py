@@ -119,7 +119,8 @@ def test_at_his_price_is_at_his_price_whatever_protects_other_entries() -> None:
     by_ticks = replace(AT_HIS_PRICE, protection=Protection(ProtectionKind.TICKS, 4))
     (order,) = opened(replace(by_ticks, style=ExecutionStyle.MARKET), 10, paid="90").orders
     assert order.spec == OrderSpec(KEY, Side.BUY, OrderType.LIMIT, d(10), d(90))
-    assert order.leader_order_id == identity_of(BEGINS.subscription_id, KEY), "it rests for his holding"
+    name = BrokerOrderId(identity_of(BEGINS.subscription_id, KEY))
+    assert order.leader_order_id == name, "it rests for his holding"
 
 
 def test_what_has_no_price_is_withheld_in_whole() -> None:

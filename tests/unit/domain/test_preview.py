@@ -358,8 +358,8 @@ def test_mirrored_orders_are_refused_by_name() -> None:
     with pytest.raises(FailedPrecondition) as refused:
         dry([], replace(subscription(), mode=CopyMode.ON_ORDER))
     assert str(refused.value) == (
-        "copy mode ON_ORDER cannot be previewed: which part of a resting copy would have been filled is not in"
-        " the leader's journal"
+        "copy mode ON_ORDER cannot be previewed: which part of a resting copy would have been filled"
+        " is not in the leader's journal"
     )
 
 
