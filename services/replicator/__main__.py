@@ -208,6 +208,7 @@ def views_of(
         silence,
         lambda each: kills.entry(each.leader, each.follower),
         barriers.known,
+        lambda each: kills.tripped(each.subscription_id, each.follower),
     )
 
 
@@ -216,7 +217,6 @@ def directory_of(runtime: Runtime[Settings], database: Database) -> Directory:
         PostgresNews(database),
         PostgresSubscriptions(database),
         PostgresAccounts(database),
-        lambda each: kills.tripped(each.subscription_id, each.follower),
         PostgresSessions(database),
         runtime.clock,
     )
