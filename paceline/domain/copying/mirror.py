@@ -64,11 +64,10 @@ def chasing(
     leg: int,
     reference: Decimal,
     subscription: Subscription,
-    mirrors: BrokerOrderId | None = None,
 ) -> OrderShape:
     """To be filled now, within the allowance: what a leader's ended order leaves to do."""
     limit = _protected(instrument, side, reference, subscription)
-    return OrderShape(instrument, side, intent, leg, OrderType.LIMIT, limit, mirrors=mirrors, protected=True)
+    return OrderShape(instrument, side, intent, leg, OrderType.LIMIT, limit, protected=True)
 
 
 def pledges(

@@ -213,7 +213,7 @@ class OrderPlanner:
     def _resized(self, draft: Draft, instrument: Instrument, report: OrderReport) -> Decimal:
         """How many lots more, or less, the changed quantity comes to."""
         frozen, was = draft.copier.frozen, self._was.report
-        if frozen is None or was is None or frozen.rounded_up or report.quantity == was.quantity:
+        if frozen is None or was is None:
             return ZERO
         side = int(report.side)
         part = share(frozen, (report.quantity - was.quantity) * side, first=False) * side
@@ -248,9 +248,8 @@ class OrderPlanner:
         if not coming or reference is None:
             draft.cancel(rows)
             return
-        leg = LEG_EXIT if intent is Intent.EXIT else LEG_ENTRY
-        subscription = draft.copier.subscription
-        looks = chasing(instrument, report.side, intent, leg, reference, subscription, report.order_id)
+        leg = rows[0].order.leg
+        looks = chasing(instrument, report.side, intent, leg, reference, draft.copier.subscription)
         draft.reshape(rows, looks, coming)
 
     def _short(
