@@ -72,7 +72,7 @@ async def test_lines_are_the_usual_ones_until_somebody_sets_them(database: Datab
         ({"warning_percent": "-1"}, "limits.warning_percent"),
         ({"rearm_percent": "55.00001"}, "limits.rearm_percent"),
         ({"warning_percent": "many"}, "limits.warning_percent"),
-        ({"max_drawdown_percent": "5"}, "limits.max_drawdown_percent"),
+        ({"max_drawdown_percent": "5"}, "limits.guard_level"),
     ],
 )
 async def test_what_cannot_be_a_line_is_refused_by_field(
@@ -85,7 +85,7 @@ async def test_what_cannot_be_a_line_is_refused_by_field(
 
 
 async def test_masks_versions_and_accounts_are_checked(database: Database) -> None:
-    for paths in (["max_daily_loss"], ["version"], ["nonsense"]):
+    for paths in (["version"], ["nonsense"]):
         with pytest.raises(Invalid, match="update_mask"):
             await update(database, *paths)
     with pytest.raises(Invalid, match="version"):
