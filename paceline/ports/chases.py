@@ -1,17 +1,20 @@
 """Protected limits that rest at brokers, and the steps of their chase."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 
 from paceline.domain.copy_order import CopyCommand, CopyOrder
 from paceline.domain.copying.chase import ChasePolicy
 from paceline.domain.copying.protect import BY_ALLOWANCE
 from paceline.domain.copying.surplus import Correction
-from paceline.domain.ids import Epoch, Partition
+from paceline.domain.ids import Epoch, InstrumentId, Partition
 from paceline.domain.ledger import Ledger
 from paceline.domain.subscription import Protection
+
+NO_PRICES: Mapping[InstrumentId, Decimal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,21 @@ Replacing = Callable[[CopyOrder, Ledger], Correction | None]
 
 
 class Chases(Protocol):
+    async def stops(self, partitions: Iterable[Partition]) -> Sequence[InstrumentId]:
+        """Where a protected stop of an exit rests."""
+        ...
+
     async def resting(
-        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+        self,
+        partitions: Iterable[Partition],
+        now_ns: int,
+        policy: ChasePolicy,
+        limit: int,
+        prices: Mapping[InstrumentId, Decimal] = NO_PRICES,
     ) -> Sequence[RestingRow]:
-        """Those of copies that are due and that no change is on its way to, longest untouched first."""
+        """Those of copies that are due and that no change is on its way to, longest untouched first; of stops
+        only those whose limit the price went beyond.
+        """
         ...
 
     async def write(
@@ -64,6 +78,12 @@ class Chases(Protocol):
 
     async def replaceable(self, partitions: Iterable[Partition]) -> Sequence[CopyOrder]:
         """Those that were cancelled for another to take their place, and have ended."""
+        ...
+
+    async def refused(
+        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+    ) -> Sequence[CopyOrder]:
+        """Exits of copies that their broker refused, whose next step is due and not decided."""
         ...
 
     async def replace(

@@ -21,6 +21,8 @@ class CommandRow:
     error_code: str
     error_text: str
     sent_ns: int
+    taken: int = 0
+    """How often the broker took it, where it is a cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class CommandResult:
     error_code: str = ""
     error_text: str = ""
     sent_ns: int | None = None
+    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class _Change:
     sends: CommandKind | None = None
     refusal: BrokerError | None = None
     taken: int = 0
-    """How often the broker took a cancellation here."""
+    """How often the broker took a cancellation, whoever sent it."""
     outdated: bool = False
     """A later one says what shall be; only whether this one happened is still found out."""
 
@@ -235,7 +235,7 @@ class Changes:
             if not command.open or self._knows(command):
                 continue
             maybe_sent = command.status is CommandStatus.UNKNOWN or row.written_ns < lease.acquired_ns
-            change = _Change(command, lease.epoch, row.attempts, maybe_sent)
+            change = _Change(command, lease.epoch, row.attempts, maybe_sent, taken=row.taken)
             self._open.setdefault(command.copy_order_id, {})[command.command_id] = change
             new.append(command.command_id)
             self._stir([command.copy_order_id])
@@ -395,6 +395,7 @@ def _result(change: _Change, status: CommandStatus, sent_ns: int) -> CommandResu
         error_code=refusal.code if refusal else "",
         error_text=refusal.words if refusal else "",
         sent_ns=sent_ns or None,
+        taken=change.taken,
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
 import structlog
 
-from paceline.domain.copy_order import Cause, CauseKind, CopyCommand, CopyOrder, Intent
+from paceline.domain.copy_order import Cause, CauseKind, CopyCommand, CopyOrder, CopyStatus, Intent
 from paceline.domain.copying.build import Origin
 from paceline.domain.copying.changes import cancelled, modified
 from paceline.domain.copying.chase import (
@@ -21,6 +21,7 @@ from paceline.domain.copying.chase import (
     Modify,
     Replace,
     Wait,
+    as_limit,
     chase,
     replacement,
 )
@@ -29,6 +30,7 @@ from paceline.domain.copying.tags import decision_id_of
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.ids import InstrumentId, Partition
 from paceline.domain.instrument import Instrument
+from paceline.domain.ledger import Ledger
 from paceline.domain.partitioning import partition_of
 from paceline.ports.broker import Call, Limits, LimitScope
 from paceline.ports.chases import Chases, ChaseStep, RestingRow
@@ -98,8 +100,8 @@ class Chaser:
 
     async def round(self) -> None:
         """Everything that rested long enough."""
-        held, now_ns = self._partitions.held(), self._clock.now_ns()
-        rows = await self._chases.resting(held, now_ns, self._policy, _ROWS_MAX) if held else ()
+        held = self._partitions.held()
+        rows = await self._resting(held) if held else ()
         names = {each.order.spec.key.instrument_id for each in rows}
         market = Market(await self._lots.of(names), await self._prices.get(names) if names else {})
         steps: defaultdict[Partition, list[ChaseStep]] = defaultdict(list)
@@ -119,6 +121,12 @@ class Chaser:
         for partition, mine in steps.items():
             await self._take(partition, mine)
         await self._replace(held)
+
+    async def _resting(self, held: Collection[Partition]) -> Sequence[RestingRow]:
+        stops = await self._chases.stops(held)
+        prices = await self._prices.get(stops) if stops else {}
+        lasts = {name: price.last for name, price in prices.items() if self._fresh(price)}
+        return await self._chases.resting(held, self._clock.now_ns(), self._policy, _ROWS_MAX, lasts)
 
     def _next(self, row: RestingRow, market: Market) -> Chase | None:
         """None where nothing is known of the instrument: `settle` alarms about it already."""
@@ -160,8 +168,8 @@ class Chaser:
             await self._bring(new)
 
     async def _replace(self, held: Collection[Partition]) -> None:
-        """What was cancelled for it comes again, as soon as it has ended and a fresh price is known."""
-        ended = await self._chases.replaceable(held) if held else ()
+        """What was cancelled for it, or refused, comes again as soon as a fresh price is known."""
+        ended = await self._ended(held) if held else ()
         names = {each.spec.key.instrument_id for each in ended}
         instruments = await self._lots.of(names)
         prices = await self._prices.get(names) if names else {}
@@ -173,12 +181,27 @@ class Chaser:
                 continue
             limit = protected_limit(instrument, order.spec.side, price.last, self._policy.exit_step_bps)
             again = partial(replacement, instrument=instrument, price=limit, now_ns=self._clock.now_ns())
+            used_up = order.status is CopyStatus.REJECTED and order.step >= self._policy.retries_max
             try:
                 epoch = self._partitions.lease(partition).epoch
-                new = await self._chases.replace(partition, epoch, order, again)
+                new = await self._chases.replace(partition, epoch, order, _nothing if used_up else again)
             except NotOwner:
                 continue
             self._take_in(new)
+            self._tell(order, new, used_up=used_up)
+
+    async def _ended(self, held: Collection[Partition]) -> Sequence[CopyOrder]:
+        replaceable = await self._chases.replaceable(held)
+        refused = await self._chases.refused(held, self._clock.now_ns(), self._policy, _ROWS_MAX)
+        return [*replaceable, *refused]
+
+    def _tell(self, order: CopyOrder, new: Sequence[CopyOrder], *, used_up: bool) -> None:
+        """A refusal is somebody's affair from the first on."""
+        if order.status is not CopyStatus.REJECTED or not (new or used_up):
+            return
+        reason = ChaseReason.STEPS_USED_UP if used_up else ChaseReason.REFUSED
+        self._steps.labels(order.intent.value, reason.value).inc()
+        _log.error("chase.refused", account=order.account_id, tag=order.tag, reason=reason.value)
 
     def _fresh(self, price: Price) -> bool:
         age_ns = self._clock.now_ns() - price.received_ns
@@ -198,6 +221,9 @@ def chase_policy(settings: Settings, limits: Limits) -> ChasePolicy:
         Decimal(settings.chase_exit_step_bps),
         Decimal(settings.chase_exit_reach_bps),
         min(counts, default=None),
+        settings.exit_retry_first_ms,
+        settings.exit_retry_longest_ms,
+        settings.exit_retries_max,
     )
 
 
@@ -212,8 +238,12 @@ def step_of(
     if isinstance(following, Replace):
         reason = ChaseReason.REPLACED.value
         return ChaseStep(row, cancelled(origin, order), now_ns, last, reason, replacing=True)
-    spec = replace(order.spec, limit_price=following.price)
+    spec = as_limit(order.spec, following.price)
     return ChaseStep(row, modified(origin, order, spec), now_ns, last)
+
+
+def _nothing(_order: CopyOrder, _ledger: Ledger) -> None:
+    """Comes again."""
 
 
 def _origin(row: RestingRow, now_ns: int) -> Origin:

@@ -95,6 +95,21 @@ class Settings(BrokerSettings):
     chase_exit_reach_bps: int = setting(
         default=1_000, minimum=1, maximum=9_000, about="how far beyond the last price an exit may ever be"
     )
+    exit_retry_first_ms: int = setting(
+        default=2_000,
+        minimum=10,
+        maximum=600_000,
+        about="how long after an exit was refused it is tried again; doubled with each refusal",
+    )
+    exit_retry_longest_ms: int = setting(
+        default=60_000, minimum=10, maximum=3_600_000, about="longest pause between two such tries"
+    )
+    exit_retries_max: int = setting(
+        default=30,
+        minimum=0,
+        maximum=1_000,
+        about="how often a refused exit is tried before a person must look",
+    )
     market_hours: MarketHours = setting(
         default=MarketHours.INDIA, about="when a liquidation can sell: the exchanges' hours, or always-open"
     )

@@ -1,6 +1,6 @@
 """The chase in PostgreSQL: each step is its command, written once, on rows that stand as they were judged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from paceline.adapters.postgres.audit import write_audit
@@ -13,18 +13,19 @@ from paceline.adapters.postgres.fencing import require_owner
 from paceline.adapters.postgres.ledgers import append_lines, lock_ledgers
 from paceline.adapters.postgres.plans import insert_orders
 from paceline.adapters.postgres.queries import sql
-from paceline.domain.copy_order import CommandKind, CopyCommand, CopyOrder
+from paceline.domain.copy_order import CommandKind, CopyCommand, CopyOrder, CopyStatus
 from paceline.domain.copying.chase import ChasePolicy
 from paceline.domain.copying.protect import BY_ALLOWANCE
-from paceline.domain.ids import Epoch, Partition
+from paceline.domain.ids import Epoch, InstrumentId, Partition
 from paceline.domain.ledger import Ledger
 from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import Protection
 from paceline.ports.audit import AuditEntry
-from paceline.ports.chases import ChaseStep, Replacing, RestingRow
+from paceline.ports.chases import NO_PRICES, ChaseStep, Replacing, RestingRow
 
 _NS_PER_MS = 1_000_000
 
+_STOPS = sql("chase_stops")
 _RESTING = sql("chase_resting")
 _LOCK = sql("copy_order_lock_by_tags")
 _CHANGING = sql("chase_changing")
@@ -32,6 +33,8 @@ _STEP = sql("chase_step")
 _GIVEN_UP = sql("chase_given_up")
 _REPLACEABLE = sql("chase_replaceable")
 _REPLACED = sql("chase_replaced")
+_REFUSED = sql("chase_refused")
+_RETRIED = sql("chase_retried")
 
 
 class PostgresChases:
@@ -40,12 +43,22 @@ class PostgresChases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def stops(self, partitions: Iterable[Partition]) -> Sequence[InstrumentId]:
+        rows = await self._database.fetch(_STOPS, sorted(partitions))
+        return [InstrumentId(row["instrument_id"]) for row in rows]
+
     async def resting(
-        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+        self,
+        partitions: Iterable[Partition],
+        now_ns: int,
+        policy: ChasePolicy,
+        limit: int,
+        prices: Mapping[InstrumentId, Decimal] = NO_PRICES,
     ) -> Sequence[RestingRow]:
         times = [policy.rest_ms, policy.rest_longest_ms, policy.entry_max_ms]
         due = [each * _NS_PER_MS for each in times]
-        rows = await self._database.fetch(_RESTING, sorted(partitions), now_ns, *due, limit)
+        known = (list(prices), list(prices.values()))
+        rows = await self._database.fetch(_RESTING, sorted(partitions), now_ns, *due, limit, *known)
         return [_resting(row) for row in rows]
 
     async def write(
@@ -64,6 +77,13 @@ class PostgresChases:
     async def replaceable(self, partitions: Iterable[Partition]) -> Sequence[CopyOrder]:
         return [order_of(row) for row in await self._database.fetch(_REPLACEABLE, sorted(partitions))]
 
+    async def refused(
+        self, partitions: Iterable[Partition], now_ns: int, policy: ChasePolicy, limit: int
+    ) -> Sequence[CopyOrder]:
+        pauses = [each * _NS_PER_MS for each in (policy.retry_first_ms, policy.retry_longest_ms)]
+        rows = await self._database.fetch(_REFUSED, sorted(partitions), now_ns, *pauses, limit)
+        return [order_of(row) for row in rows]
+
     async def replace(
         self, partition: Partition, epoch: Epoch, order: CopyOrder, replacing: Replacing
     ) -> Sequence[CopyOrder]:
@@ -74,7 +94,8 @@ class PostgresChases:
             if order.subscription_id is not None:
                 key = (order.subscription_id, order.spec.key)
                 ledger = (await lock_ledgers(transaction, [key])).get(key, ledger)
-            first = await transaction.value(_REPLACED, order.copy_order_id)
+            decided = _RETRIED if order.status is CopyStatus.REJECTED else _REPLACED
+            first = await transaction.value(decided, order.copy_order_id)
             found = replacing(order_of(row), ledger) if first else None
             if found is None:
                 return ()
@@ -132,9 +153,8 @@ def _told(step: ChaseStep) -> AuditEntry:
 
 def _replaced(order: CopyOrder, by: CopyOrder) -> AuditEntry:
     details = {"tag": by.tag, "quantity": str(by.spec.quantity), "limit": str(by.spec.limit_price)}
-    return AuditEntry(
-        CONSUMER, "chase.replaced", "copy_order", order.copy_order_id, by.copy_order_id, details
-    )
+    action = "chase.retried" if order.status is CopyStatus.REJECTED else "chase.replaced"
+    return AuditEntry(CONSUMER, action, "copy_order", order.copy_order_id, by.copy_order_id, details)
 
 
 def _resting(row: Row) -> RestingRow:

@@ -72,10 +72,11 @@ async def write_command_results(
             each.error_code,
             each.error_text,
             each.sent_ns,
+            each.taken,
         )
         for each in results
     ]
-    moved = await transaction.fetch(_RESULTS, *columns(rows, 7))
+    moved = await transaction.fetch(_RESULTS, *columns(rows, 8))
     return frozenset(CommandId(row["command_id"]) for row in moved)
 
 
@@ -181,6 +182,7 @@ def _row_of(row: Row) -> CommandRow:
         error_code=row["error_code"],
         error_text=row["error_text"],
         sent_ns=row["sent_ns"],
+        taken=row["taken"],
     )
 
 

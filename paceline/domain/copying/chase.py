@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent
+from paceline.domain.copy_order import CopyOrder, CopyStatus, Intent, OrderSpec
 from paceline.domain.copying.protect import BY_ALLOWANCE, locked, protected_limit
 from paceline.domain.copying.surplus import Correction
 from paceline.domain.copying.tags import copy_order_id_of, tag_of
@@ -40,8 +40,12 @@ class ChaseReason(StrEnum):
     """An exit is as far beyond the last price as it may ever be."""
     STEPS_USED_UP = "CHASE_STEPS_USED_UP"
     TIME_USED_UP = "CHASE_TIME_USED_UP"
+    WAITS_FOR_TRIGGER = "CHASE_WAITS_FOR_TRIGGER"
+    """A stop whose limit the price has not gone beyond: untouched, or filled by the exchange."""
     REPLACED = "CHASE_REPLACED"
     """Another order takes its place."""
+    REFUSED = "CHASE_REFUSED"
+    """Its broker refused it: another order takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,11 @@ class ChasePolicy:
     """Never further beyond the last price than this."""
     modifications_max: int | None = None
     """Of one order, where its broker counts them; 0 where it has no modification."""
+    retry_first_ms: int = 2_000
+    """So long after an exit was refused it is tried again; twice as long after each further refusal."""
+    retry_longest_ms: int = 60_000
+    retries_max: int = 30
+    """An exit that was refused so often is a person's affair."""
 
     def rest_ns(self, steps: int) -> int:
         return int(min(self.rest_ms * 2 ** min(steps, 32), self.rest_longest_ms)) * _NS_PER_MS
@@ -121,7 +130,11 @@ class ChasePolicy:
 def chase(chased: Chased, price: LastPrice | None, now_ns: int, policy: ChasePolicy) -> Chase:
     """The next step. Prices only ever move toward the other side, inside the day's band."""
     order = chased.order
-    if not order.spec.protected or order.spec.type is not OrderType.LIMIT or order.status in TERMINAL:
+    if not order.spec.protected or order.status in TERMINAL:
+        return Wait(ChaseReason.NOT_CHASED)
+    if order.spec.type is OrderType.STOP_LIMIT:
+        return _stop(chased, price, now_ns, policy)
+    if order.spec.type is not OrderType.LIMIT:
         return Wait(ChaseReason.NOT_CHASED)
     if now_ns - chased.touched_ns < policy.rest_ns(chased.steps):
         return _within_time(Wait(ChaseReason.RESTING), chased, now_ns, policy)
@@ -131,7 +144,9 @@ def chase(chased: Chased, price: LastPrice | None, now_ns: int, policy: ChasePol
 def replacement(
     order: CopyOrder, ledger: Ledger, instrument: Instrument, price: Decimal, now_ns: int
 ) -> Correction | None:
-    """The next step of an exit that was cancelled for it: its rest, but never more than is held too much."""
+    """The next step of an exit that was cancelled for it, or refused: its rest, but never more than is held
+    too much.
+    """
     side, surplus = order.spec.side, ledger.surplus(instrument.lot)
     quantity = min(order.spec.quantity - order.filled, max(-surplus * int(side), Decimal(0)))
     if order.intent is not Intent.EXIT or order.subscription_id is None or quantity <= 0:
@@ -141,7 +156,7 @@ def replacement(
     again = replace(
         order,
         copy_order_id=copy_order_id_of(order.decision_id, order.leg, order.slice, step),
-        spec=replace(order.spec, quantity=quantity, limit_price=price),
+        spec=replace(as_limit(order.spec, price), quantity=quantity),
         step=step,
         tag=tag,
         planned_ns=now_ns,
@@ -154,6 +169,22 @@ def replacement(
     signed = quantity * int(side)
     planned = LedgerEntry(order.subscription_id, order.spec.key, EntryKind.PLANNED, Intent.EXIT, signed, tag)
     return Correction((again,), (planned,))
+
+
+def as_limit(spec: OrderSpec, price: Decimal) -> OrderSpec:
+    """As it stands once it is chased: a stop is none any more."""
+    return replace(spec, type=OrderType.LIMIT, limit_price=price, trigger_price=Decimal(0), protected=True)
+
+
+def _stop(chased: Chased, price: LastPrice | None, now_ns: int, policy: ChasePolicy) -> Chase:
+    """A price beyond its limit went through its trigger, and nobody takes it there. An entry's stop waits for
+    its leader's end, which decides what is still wanted.
+    """
+    order = chased.order
+    gone = price is not None and _beyond(order.spec.side, price.last, order.spec.limit_price)
+    if order.intent is Intent.ENTRY or not gone:
+        return Wait(ChaseReason.WAITS_FOR_TRIGGER)
+    return _step(chased, price, now_ns, policy)
 
 
 def _within_time(following: Chase, chased: Chased, now_ns: int, policy: ChasePolicy) -> Chase:

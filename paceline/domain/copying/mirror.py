@@ -34,13 +34,13 @@ def mirrored(
     quantity: Decimal,
 ) -> OrderShape:
     """An order of the same kind. What the exchange fills only with protection gets a protected limit."""
-    type_, limit, protected = report.type, report.limit_price, False
+    type_, limit = report.type, report.limit_price
     reference = price_of(report) or last
     bare = instrument.exchange is Exchange.CRYPTO or reference is None
-    if type_ in (OrderType.MARKET, OrderType.STOP) and not bare and reference is not None:
+    protected = type_ in (OrderType.MARKET, OrderType.STOP) and not bare
+    if protected and reference is not None:
         type_ = OrderType.LIMIT if type_ is OrderType.MARKET else OrderType.STOP_LIMIT
         limit = _protected(instrument, report.side, reference, subscription)
-        protected = type_ is OrderType.LIMIT
     return OrderShape(
         instrument,
         report.side,

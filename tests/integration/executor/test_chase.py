@@ -11,7 +11,7 @@ from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.adapters.redis.connection import open_redis
 from paceline.adapters.redis.prices import RedisPrices
 from paceline.domain.copy_order import CommandStatus, CopyOrder, CopyStatus
-from paceline.domain.ids import SubscriptionId
+from paceline.domain.ids import SubscriptionId, Tag
 from paceline.ports.prices import Price
 from paceline.runtime.metric_names import CHASE_STEPS
 from simulator.faults import FaultKind
@@ -156,6 +156,32 @@ async def test_an_exit_follows_without_allowance_and_a_leaders_own_limit_never_m
         untouched = world.at_broker(mirrored)
         assert (untouched.modifications, untouched.status) == (0, Status.PENDING)
         assert {each[0] for each in await stage.steps()} == {"chase.moved"}
+
+
+async def test_an_exit_that_the_broker_refused_comes_again_as_its_next_step(
+    postgres_url: str, redis_url: str
+) -> None:
+    """Its limit lies outside the band of the day, so that nobody may take it."""
+    async with a_stage(postgres_url, redis_url, allowance_bps=0, exit_retry_first_ms="100") as stage:
+        world, leaving = stage.world, stage.entry
+        await world.database.execute(
+            "UPDATE copy_orders SET intent = 'EXIT', expires_ns = 0, limit_price = 1"
+        )
+        short = "UPDATE ledgers SET ideal = 0, entry_planned = -10, entry_filled = -10, exit_planned = 10"
+        await world.database.execute(short)
+        async with world.executor():
+            await world.until_all([leaving], CopyStatus.REJECTED)
+            assert len(world.books()) == 1
+            await stage.priced(leaving.leader_price * Decimal("1.02"))
+            await until(lambda: len(world.books()) == 2, "it came again")
+        refused, again = world.books()
+        assert (refused.status, again.status, again.qty) == (Status.REJECTED, Status.TRADED, 10)
+        row = (await world.rows.by_tags([Tag(again.tag)]))[Tag(again.tag)].order
+        assert (row.step, row.decision_id, row.cause) == (1, leaving.decision_id, leaving.cause)
+        acts = await PostgresAudit(world.database).page(
+            subject_kind="copy_order", subject=leaving.copy_order_id
+        )
+        assert [each.action for each in acts] == ["chase.retried"]
 
 
 def _modifications(stage: Stage) -> int:

@@ -19,6 +19,7 @@ from paceline.domain.copying.plan import plan_chunk
 from paceline.domain.errors import NotOwner
 from paceline.domain.event import Event
 from paceline.domain.ids import Epoch, InstrumentId
+from paceline.domain.order import OrderType
 from paceline.domain.partitioning import partition_of
 from paceline.ports.chases import ChaseStep, RestingRow
 from paceline.ports.plans import Chunk
@@ -129,6 +130,69 @@ async def test_an_exit_that_its_broker_changes_no_more_is_replaced_once(
     acts = await PostgresAudit(house.database).page()
     assert [each.action for each in acts][-1] == "chase.given_up"
     assert [each.action for each in acts[:-1]] == ["chase.replaced"] * bool(again)
+
+
+async def refused(house: House, *, planned: int, ago_ms: int, step: int = 0) -> None:
+    """By its broker, so long ago; so much of exits is planned beside it."""
+    at_ns = house.now_ns - ago_ms * 1_000_000
+    told = "UPDATE copy_orders SET status = 'REJECTED', sent_ns = $1, step = $2"
+    await house.execute(told, at_ns, step)
+    await house.execute("UPDATE ledgers SET exit_released = -10, exit_planned = $1", d(planned))
+
+
+@pytest.mark.parametrize(("planned", "again"), [(-10, 10), (-13, 7), (-20, 0)])
+async def test_an_exit_that_was_refused_comes_again_once(house: House, planned: int, again: int) -> None:
+    await refused(house, planned=planned, ago_ms=POLICY.retry_first_ms)
+    for _ in range(2):
+        await house.chaser.round()
+    assert [(int(each.spec.quantity), each.step) for each in house.told.orders] == [(again, 1)][: bool(again)]
+    assert await house.database.value("SELECT exit_planned FROM ledgers") == planned - again
+    acts = [each.action for each in await PostgresAudit(house.database).page()]
+    assert acts == ["chase.retried"] * bool(again)
+    assert house.metrics.value(CHASE_STEPS, intent="EXIT", outcome="CHASE_REFUSED") == bool(again)
+
+
+async def test_each_refusal_is_waited_for_longer_and_the_last_is_a_persons_affair(house: House) -> None:
+    await refused(house, planned=-10, ago_ms=2 * POLICY.retry_first_ms - 1, step=1)
+    await house.chaser.round()
+    assert house.told.orders == []
+    assert not await house.database.value("SELECT retried FROM copy_orders")
+    await refused(house, planned=-10, ago_ms=POLICY.retry_longest_ms, step=POLICY.retries_max)
+    for _ in range(2):
+        await house.chaser.round()
+    assert house.told.orders == []
+    assert house.metrics.value(CHASE_STEPS, intent="EXIT", outcome="CHASE_STEPS_USED_UP") == 1
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        pytest.param("UPDATE copy_orders SET intent = 'ENTRY'", id="an entry is refused for good"),
+        pytest.param("UPDATE copy_orders SET cause_kind = 'LIQUIDATION'", id="that has its own tries"),
+        pytest.param("UPDATE copy_orders SET subscription_id = NULL", id="no copy"),
+    ],
+)
+async def test_only_exits_of_copies_come_again(house: House, unlike: str) -> None:
+    await refused(house, planned=-10, ago_ms=POLICY.retry_longest_ms)
+    await house.execute(unlike)
+    await house.chaser.round()
+    assert house.told.orders == []
+
+
+async def test_a_stop_that_the_price_went_through_becomes_a_limit_that_follows(house: House) -> None:
+    assert house.told.price is not None
+    await house.execute("UPDATE copy_orders SET order_type = 'STOP_LIMIT', trigger_price = 100")
+    house.chaser._policy = ChasePolicy()
+    house.told.price = replace(house.told.price, last=d("99.50"))
+    await house.chaser.round()
+    assert house.told.commands == []
+    house.told.price = replace(house.told.price, last=d(95))
+    for _ in range(2):
+        await house.chaser.round()
+    (moved,) = house.told.commands
+    assert moved.spec is not None
+    assert (moved.kind, moved.spec.type) == (CommandKind.MODIFY, OrderType.LIMIT)
+    assert (moved.spec.limit_price, moved.spec.trigger_price) == (d("94.05"), d(0))
 
 
 async def test_without_a_fresh_price_nothing_moves_and_why_is_told(house: House) -> None:

@@ -20,6 +20,7 @@ from paceline.domain.copying.chase import (
     Modify,
     Replace,
     Wait,
+    as_limit,
     chase,
 )
 from paceline.domain.copying.fold import fold_result
@@ -118,7 +119,7 @@ def test_what_is_done_next(chased: Chased, price: LastPrice | None, expected: Ch
     "spec",
     [
         pytest.param({"protected": False}, id="the leader's own limit"),
-        pytest.param({"type": OrderType.STOP_LIMIT}, id="a stop"),
+        pytest.param({"type": OrderType.MARKET}, id="a market order"),
     ],
 )
 def test_only_protected_limits_are_chased(spec: dict[str, object]) -> None:
@@ -130,6 +131,39 @@ def test_only_protected_limits_are_chased(spec: dict[str, object]) -> None:
 def test_what_has_ended_is_left_alone() -> None:
     ended = replace(sold(), order=replace(sold().order, status=CopyStatus.FILLED))
     assert chase(ended, seen("95"), NOW, POLICY) == Wait(ChaseReason.NOT_CHASED)
+
+
+def stop(intent: Intent = Intent.EXIT, **options: Any) -> Chased:
+    """Sold at 98 once the price falls to 99; untouched for hours."""
+    chased = sold("98", touched_ns=0, began_ns=0, **options)
+    spec = replace(chased.order.spec, type=OrderType.STOP_LIMIT, trigger_price=d(99))
+    return replace(chased, order=replace(chased.order, spec=spec, intent=intent))
+
+
+@pytest.mark.parametrize(
+    ("chased", "price", "expected"),
+    [
+        pytest.param(stop(), seen("100"), Wait(ChaseReason.WAITS_FOR_TRIGGER), id="before its trigger"),
+        pytest.param(stop(), None, Wait(ChaseReason.WAITS_FOR_TRIGGER), id="who knows"),
+        pytest.param(stop(), seen("98.50"), Wait(ChaseReason.WAITS_FOR_TRIGGER), id="the exchange fills it"),
+        pytest.param(stop(), seen("95"), Modify(d("94.05")), id="the price went through it"),
+        pytest.param(stop(), seen("95", stale=True), Wait(ChaseReason.PRICE_STALE), id="perhaps"),
+        pytest.param(stop(of=BAND), seen("90"), Wait(ChaseReason.CIRCUIT_LOCKED), id="nobody buys"),
+        pytest.param(
+            stop(Intent.ENTRY), seen("95"), Wait(ChaseReason.WAITS_FOR_TRIGGER), id="its leader's end decides"
+        ),
+    ],
+)
+def test_a_stop_is_chased_once_the_price_went_through_it(
+    chased: Chased, price: LastPrice | None, expected: Chase
+) -> None:
+    assert chase(chased, price, NOW, POLICY) == expected
+
+
+def test_what_is_chased_is_a_stop_no_more() -> None:
+    spec = as_limit(stop().order.spec, d("94.05"))
+    assert (spec.type, spec.limit_price, spec.trigger_price) == (OrderType.LIMIT, d("94.05"), d(0))
+    assert spec.protected
 
 
 @pytest.mark.parametrize("most", [0, 3])
@@ -191,7 +225,7 @@ def test_an_exit_goes_one_way_inside_its_reach_and_is_never_given_up(path: list[
     [
         pytest.param(OrderType.LIMIT, False, id="the leader's own limit stays where he put it"),
         pytest.param(OrderType.MARKET, True, id="what stands for a market order follows"),
-        pytest.param(OrderType.STOP, False, id="a stop waits for its trigger"),
+        pytest.param(OrderType.STOP, True, id="so does a stop, once the price is gone beyond it"),
     ],
 )
 def test_a_mirrored_order_is_chased_only_where_it_stands_for_a_market_order(

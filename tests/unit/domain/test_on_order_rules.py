@@ -85,7 +85,7 @@ def test_what_needs_protection_gets_a_protected_limit(
 ) -> None:
     spec = Day().places(**said).orders[0].spec
     assert (spec.type, spec.limit_price) == (kind, d(limit))
-    assert spec.protected is (kind is OrderType.LIMIT), "a stop is not chased before it is triggered"
+    assert spec.protected
 
 
 def test_protection_is_the_subscriptions() -> None:

@@ -350,10 +350,12 @@ class FakeCommands:
     rows: dict[CommandId, CommandRow] = field(default_factory=dict)
     written: list[tuple[CommandId, CommandStatus]] = field(default_factory=list)
 
-    def put(self, *commands: CopyCommand, written_ns: int | None = None, attempts: int = 0) -> None:
+    def put(
+        self, *commands: CopyCommand, written_ns: int | None = None, attempts: int = 0, taken: int = 0
+    ) -> None:
         for each in commands:
             at = self.orders.clock.now_ns() if written_ns is None else written_ns
-            self.rows[each.command_id] = CommandRow(each, at, attempts, "", "", 0)
+            self.rows[each.command_id] = CommandRow(each, at, attempts, "", "", 0, taken)
 
     def status(self, command: CopyCommand) -> CommandStatus:
         return self.rows[command.command_id].command.status
@@ -389,6 +391,7 @@ class FakeCommands:
                     row,
                     command=replace(row.command, status=each.status),
                     attempts=max(row.attempts, each.attempts),
+                    taken=max(row.taken, each.taken),
                     error_code=each.error_code,
                     error_text=each.error_text,
                     sent_ns=each.sent_ns or row.sent_ns,

@@ -67,6 +67,21 @@ async def test_a_cancellation_that_is_taken_without_effect_is_not_sent_for_ever(
         row = world.rows.commands.rows[gone.command_id]
         assert (row.command.status, row.error_code) == (CommandStatus.REJECTED, "INEFFECTIVE")
         assert world.broker.kinds == [CommandKind.CANCEL] * 3
+        assert row.taken == 3
+
+
+async def test_what_a_former_owner_was_told_of_a_cancellation_counts() -> None:
+    async with an_executor() as world:
+        one = working()
+        gone = a_change(one)
+        await given(world, one)
+        world.rows.commands.put(gone, taken=2)
+        world.broker.reports = [standing(one)]
+        await world.changes.bring([gone])
+        await world.clock.sleep(60)
+        row = world.rows.commands.rows[gone.command_id]
+        assert (row.command.status, row.error_code) == (CommandStatus.REJECTED, "INEFFECTIVE")
+        assert world.broker.kinds == [CommandKind.CANCEL]
 
 
 async def test_a_fill_told_while_the_cancellation_is_in_the_air_makes_it_lost() -> None:

@@ -1,0 +1,3 @@
+ALTER TABLE copy_commands DROP COLUMN taken;
+DROP INDEX copy_orders_refused;
+ALTER TABLE copy_orders DROP COLUMN retried;
