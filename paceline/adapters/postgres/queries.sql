@@ -530,10 +530,10 @@ SELECT * FROM copy_commands WHERE decision_id = ANY($1::text[]) ORDER BY decisio
 -- name: copy_command_results
 -- What became of changes; what is over stays as it is.
 UPDATE copy_commands c SET status = r.status, attempts = greatest(c.attempts, r.attempts),
-    taken = greatest(c.taken, r.taken), error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
+    error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
     version = c.version + 1, updated_at = now()
-FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[],
-    $8::integer[]) AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns, taken)
+FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[])
+    AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns)
 WHERE c.command_id = r.command_id AND c.partition = r.partition AND c.status IN ('PLANNED', 'UNKNOWN')
 RETURNING c.command_id
 
@@ -541,7 +541,7 @@ RETURNING c.command_id
 -- What orders look like after changes to them were carried out.
 UPDATE copy_orders c SET order_type = s.order_type, quantity = s.quantity, limit_price = s.limit_price,
     trigger_price = s.trigger_price, disclosed = s.disclosed, protected = s.protected,
-    protected_ns = CASE WHEN s.protected AND (NOT c.protected OR c.order_type <> s.order_type)
+    protected_ns = CASE WHEN s.protected AND NOT c.protected
         THEN (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint ELSE c.protected_ns END,
     version = c.version + 1, updated_at = now()
 FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::boolean[])
@@ -677,15 +677,9 @@ FROM (
 WHERE c.tag = m.tag
 RETURNING c.tag, legal
 
--- name: chase_stops
--- Instruments in which a protected stop of an exit rests.
-SELECT DISTINCT instrument_id FROM copy_orders
-WHERE partition = ANY($1::smallint[]) AND status IN ('WORKING', 'PARTIAL') AND protected
-  AND order_type = 'STOP_LIMIT' AND intent = 'EXIT' AND subscription_id IS NOT NULL
-
 -- name: chase_resting
 -- Protected limits of copies that rest at brokers and are not being changed, longest untouched first: those that
--- rested long enough for their next step, and entries whose time is over; of stops those that were left behind.
+-- rested long enough for their next step, and entries whose time is over.
 SELECT * FROM (
 SELECT c.*, s.filters ->> 'allowance_bps' AS allowance_bps, s.settings -> 'protection' AS protection,
     coalesce(h.steps, 0) AS steps, coalesce(h.modifications, 0) AS modifications,
@@ -695,10 +689,7 @@ FROM copy_orders c
 LEFT JOIN chases h USING (copy_order_id)
 LEFT JOIN subscriptions s ON s.subscription_id = c.subscription_id
 WHERE c.partition = ANY($1::smallint[]) AND c.status IN ('WORKING', 'PARTIAL') AND c.protected
-  AND NOT c.offline AND c.subscription_id IS NOT NULL
-  AND (c.order_type = 'LIMIT' OR (c.order_type = 'STOP_LIMIT' AND c.intent = 'EXIT'
-      AND EXISTS (SELECT FROM unnest($7::text[], $8::numeric[]) AS p (instrument_id, last)
-          WHERE p.instrument_id = c.instrument_id AND (p.last - c.limit_price) * c.side > 0)))
+  AND c.order_type = 'LIMIT' AND NOT c.offline AND c.subscription_id IS NOT NULL
   AND NOT EXISTS (SELECT FROM copy_commands m WHERE m.copy_order_id = c.copy_order_id
       AND m.status IN ('PLANNED', 'UNKNOWN'))
 ) r
@@ -729,19 +720,6 @@ ORDER BY h.stepped_ns, c.copy_order_id
 -- name: chase_replaced
 -- Its place is taken, or nothing is left to take it; true for the first who says so.
 UPDATE chases SET replacing = false WHERE copy_order_id = $1 AND replacing RETURNING true
-
--- name: chase_refused
--- Exits of copies that their broker refused, and whose next step is due, oldest first. A liquidation has its own.
-SELECT * FROM copy_orders
-WHERE partition = ANY($1::smallint[]) AND status = 'REJECTED' AND intent = 'EXIT' AND NOT retried
-  AND subscription_id IS NOT NULL AND cause_kind <> 'LIQUIDATION'
-  AND greatest(sent_ns, planned_ns) <= $2 - least($3::bigint << least(step, 20), $4::bigint)
-ORDER BY planned_ns, copy_order_id LIMIT $5
-
--- name: chase_retried
--- Its next step is decided; true for the first who says so.
-UPDATE copy_orders SET retried = true, version = version + 1, updated_at = now()
-WHERE copy_order_id = $1 AND NOT retried RETURNING true
 
 -- name: chase_given_up
 -- What the end of an order goes by, once it is taken back.
@@ -1583,6 +1561,7 @@ INSERT INTO risk_limits AS l (account_id, warning_percent, rearm_percent, liquid
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account_id) DO UPDATE SET warning_percent = excluded.warning_percent,
     rearm_percent = excluded.rearm_percent, liquidation_percent = excluded.liquidation_percent,
+    guards = excluded.guards,
     version = l.version + 1, updated_at = now()
 RETURNING version
 
@@ -1648,113 +1627,6 @@ SELECT coalesce(max(version), 0) FROM kill_switches
 -- A replica acts by all switches up to a version.
 INSERT INTO kill_switch_reads (service, replica, version) VALUES ($1, $2, $3)
 ON CONFLICT (service, replica) DO UPDATE SET version = excluded.version, read_at = now()
-
--- name: liquidation_requests_insert
--- Liquidations that are wanted; one that is wanted already is not wanted twice.
-INSERT INTO liquidation_requests
-    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
-SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.cause, g.cause_id, g.reason, g.evidence
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-    AS g(liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence)
-JOIN accounts a USING (account_id)
-ON CONFLICT DO NOTHING
-RETURNING liquidation_id, account_id, subscription_id, reason
-
--- name: liquidation_requests_cascade
--- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward.
-WITH RECURSIVE led AS (
-    SELECT r.liquidation_id AS root, s.subscription_id, s.leader, s.follower
-    FROM liquidation_requests r JOIN subscriptions s ON s.leader = r.account_id
-    WHERE r.liquidation_id = ANY($1::text[]) AND s.state IN ('APPROVED', 'PAUSED')
-    UNION
-    SELECT l.root, s.subscription_id, s.leader, s.follower
-    FROM led l JOIN subscriptions s ON s.leader = l.follower
-    WHERE s.state IN ('APPROVED', 'PAUSED') AND (s.settings ->> 'forward_copies')::boolean
-)
-INSERT INTO liquidation_requests
-    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
-SELECT l.root || '/' || l.subscription_id, l.follower, a.partition, l.subscription_id, 'CASCADE', l.root,
-    'its leader ' || l.leader || ' is being liquidated', '{}'
-FROM led l JOIN accounts a ON a.account_id = l.follower
-ORDER BY l.subscription_id
-ON CONFLICT DO NOTHING
-RETURNING liquidation_id, account_id, subscription_id, reason
-
--- name: liquidation_requests_open
--- Those that no executor has acknowledged, in some partitions.
-SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence, level
-FROM liquidation_requests
-WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
-ORDER BY requested_at, liquidation_id LIMIT $2
-
--- name: barriers_underway
--- Liquidations that run, and those that are wanted and not begun; what begins is told once at least.
-    guards = excluded.guards,
-SELECT account_id, subscription_id, instrument_id, product, level = 'FLATTEN' AS flattens
-FROM liquidations WHERE finished_at IS NULL
-UNION ALL
-SELECT account_id, subscription_id, NULL, NULL, false FROM liquidation_requests WHERE acknowledged_at IS NULL
-
--- name: ban_lists_of_day
--- The newest list of each source that begins no later than a day.
-SELECT DISTINCT ON (source) * FROM ban_lists WHERE first_day <= $1::date ORDER BY source, first_day DESC
-
--- name: ban_list_put
--- What a source says of a day and those after it, in the place of what it said before.
-INSERT INTO ban_lists (source, first_day, last_day, underlyings, instruments, reason)
-VALUES ($1, $2, $3, $4::text[], $5::text[], $6)
-ON CONFLICT (source, first_day) DO UPDATE SET last_day = excluded.last_day, underlyings = excluded.underlyings,
-    instruments = excluded.instruments, reason = excluded.reason, written_at = now()
-RETURNING *
-
--- name: ban_list_page
--- Lists of banned instruments, the newest first, filtered.
-SELECT * FROM ban_lists
-WHERE ($1 = '' OR source = $1) AND ($2::date IS NULL OR (first_day, source) < ($2, $3))
-ORDER BY first_day DESC, source DESC LIMIT $4
-
--- name: liquidation_requests_acknowledge
--- An executor has them.
-UPDATE liquidation_requests SET acknowledged_at = now()
-WHERE liquidation_id = ANY($1::text[]) AND acknowledged_at IS NULL
-
--- name: alert_deliveries_claim
--- What is due in some partitions, held for whoever claims it.
-WITH due AS (
-    SELECT alert_id, target_id FROM alert_deliveries
-    WHERE state = 'DUE' AND partition = ANY($1::smallint[]) AND due_at <= now()
-    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-), taken AS (
-    UPDATE alert_deliveries d SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
-    FROM due WHERE d.alert_id = due.alert_id AND d.target_id = due.target_id
-    RETURNING d.alert_id, d.target_id, d.attempts
-)
-SELECT t.alert_id, t.target_id, t.attempts, a.account_id, a.kind, a.facts, g.display_name, g.url
-FROM taken t JOIN alerts a USING (alert_id) JOIN alert_targets g USING (target_id)
-ORDER BY a.created_at, t.target_id
-
--- name: alert_deliveries_settle
--- What became of deliveries, unless somebody else claimed them since.
-UPDATE alert_deliveries d SET state = g.state, problem = g.problem,
-    due_at = now() + make_interval(secs => g.again_s),
-    ended_at = CASE WHEN g.state = 'DUE' THEN NULL ELSE now() END
-FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::double precision[], $6::text[])
-    AS g(alert_id, target_id, attempts, state, again_s, problem)
-WHERE d.alert_id = g.alert_id AND d.target_id = g.target_id AND d.attempts = g.attempts AND d.state = 'DUE'
-
--- name: alert_target_create
--- A place where alerts of an account go.
-INSERT INTO alert_targets (target_id, account_id, display_name, url) VALUES ($1, $2, $3, $4)
-RETURNING target_id, account_id, display_name, url, created_at
-
--- name: alert_target_get
--- One of them.
-SELECT target_id, account_id, display_name, url, created_at FROM alert_targets WHERE target_id = $1
-
--- name: alert_target_page
--- Those of an account, by name.
-SELECT target_id, account_id, display_name, url, created_at FROM alert_targets
-WHERE account_id = $1 AND target_id > $2 ORDER BY target_id LIMIT $3
 
 -- name: guards_of_accounts
 -- Accounts with guards: as set, what they are measured from, and what stands tripped.
@@ -1880,6 +1752,112 @@ SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evi
 FROM liquidation_requests
 WHERE account_id = $1 AND subscription_id IS NULL AND level = 'FLATTEN' AND (liquidation_id = $2 OR ended_at IS NULL)
 ORDER BY liquidation_id = $2 DESC LIMIT 1
+
+-- name: liquidation_requests_insert
+-- Liquidations that are wanted; one that is wanted already is not wanted twice.
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
+SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.cause, g.cause_id, g.reason, g.evidence
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+    AS g(liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence)
+JOIN accounts a USING (account_id)
+ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
+
+-- name: liquidation_requests_cascade
+-- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward.
+WITH RECURSIVE led AS (
+    SELECT r.liquidation_id AS root, s.subscription_id, s.leader, s.follower
+    FROM liquidation_requests r JOIN subscriptions s ON s.leader = r.account_id
+    WHERE r.liquidation_id = ANY($1::text[]) AND s.state IN ('APPROVED', 'PAUSED')
+    UNION
+    SELECT l.root, s.subscription_id, s.leader, s.follower
+    FROM led l JOIN subscriptions s ON s.leader = l.follower
+    WHERE s.state IN ('APPROVED', 'PAUSED') AND (s.settings ->> 'forward_copies')::boolean
+)
+INSERT INTO liquidation_requests
+    (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
+SELECT l.root || '/' || l.subscription_id, l.follower, a.partition, l.subscription_id, 'CASCADE', l.root,
+    'its leader ' || l.leader || ' is being liquidated', '{}'
+FROM led l JOIN accounts a ON a.account_id = l.follower
+ORDER BY l.subscription_id
+ON CONFLICT DO NOTHING
+RETURNING liquidation_id, account_id, subscription_id, reason
+
+-- name: liquidation_requests_open
+-- Those that no executor has acknowledged, in some partitions.
+SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence, level
+FROM liquidation_requests
+WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
+ORDER BY requested_at, liquidation_id LIMIT $2
+
+-- name: barriers_underway
+-- Liquidations that run, and those that are wanted and not begun; what begins is told once at least.
+SELECT account_id, subscription_id, instrument_id, product, level = 'FLATTEN' AS flattens
+FROM liquidations WHERE finished_at IS NULL
+UNION ALL
+SELECT account_id, subscription_id, NULL, NULL, false FROM liquidation_requests WHERE acknowledged_at IS NULL
+
+-- name: ban_lists_of_day
+-- The newest list of each source that begins no later than a day.
+SELECT DISTINCT ON (source) * FROM ban_lists WHERE first_day <= $1::date ORDER BY source, first_day DESC
+
+-- name: ban_list_put
+-- What a source says of a day and those after it, in the place of what it said before.
+INSERT INTO ban_lists (source, first_day, last_day, underlyings, instruments, reason)
+VALUES ($1, $2, $3, $4::text[], $5::text[], $6)
+ON CONFLICT (source, first_day) DO UPDATE SET last_day = excluded.last_day, underlyings = excluded.underlyings,
+    instruments = excluded.instruments, reason = excluded.reason, written_at = now()
+RETURNING *
+
+-- name: ban_list_page
+-- Lists of banned instruments, the newest first, filtered.
+SELECT * FROM ban_lists
+WHERE ($1 = '' OR source = $1) AND ($2::date IS NULL OR (first_day, source) < ($2, $3))
+ORDER BY first_day DESC, source DESC LIMIT $4
+
+-- name: liquidation_requests_acknowledge
+-- An executor has them.
+UPDATE liquidation_requests SET acknowledged_at = now()
+WHERE liquidation_id = ANY($1::text[]) AND acknowledged_at IS NULL
+
+-- name: alert_deliveries_claim
+-- What is due in some partitions, held for whoever claims it.
+WITH due AS (
+    SELECT alert_id, target_id FROM alert_deliveries
+    WHERE state = 'DUE' AND partition = ANY($1::smallint[]) AND due_at <= now()
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE alert_deliveries d SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
+    FROM due WHERE d.alert_id = due.alert_id AND d.target_id = due.target_id
+    RETURNING d.alert_id, d.target_id, d.attempts
+)
+SELECT t.alert_id, t.target_id, t.attempts, a.account_id, a.kind, a.facts, g.display_name, g.url
+FROM taken t JOIN alerts a USING (alert_id) JOIN alert_targets g USING (target_id)
+ORDER BY a.created_at, t.target_id
+
+-- name: alert_deliveries_settle
+-- What became of deliveries, unless somebody else claimed them since.
+UPDATE alert_deliveries d SET state = g.state, problem = g.problem,
+    due_at = now() + make_interval(secs => g.again_s),
+    ended_at = CASE WHEN g.state = 'DUE' THEN NULL ELSE now() END
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[], $5::double precision[], $6::text[])
+    AS g(alert_id, target_id, attempts, state, again_s, problem)
+WHERE d.alert_id = g.alert_id AND d.target_id = g.target_id AND d.attempts = g.attempts AND d.state = 'DUE'
+
+-- name: alert_target_create
+-- A place where alerts of an account go.
+INSERT INTO alert_targets (target_id, account_id, display_name, url) VALUES ($1, $2, $3, $4)
+RETURNING target_id, account_id, display_name, url, created_at
+
+-- name: alert_target_get
+-- One of them.
+SELECT target_id, account_id, display_name, url, created_at FROM alert_targets WHERE target_id = $1
+
+-- name: alert_target_page
+-- Those of an account, by name.
+SELECT target_id, account_id, display_name, url, created_at FROM alert_targets
+WHERE account_id = $1 AND target_id > $2 ORDER BY target_id LIMIT $3
 
 -- name: alert_target_delete
 -- With it goes what was still to be told there.
