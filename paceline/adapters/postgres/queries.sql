@@ -530,10 +530,10 @@ SELECT * FROM copy_commands WHERE decision_id = ANY($1::text[]) ORDER BY decisio
 -- name: copy_command_results
 -- What became of changes; what is over stays as it is.
 UPDATE copy_commands c SET status = r.status, attempts = greatest(c.attempts, r.attempts),
-    error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
+    taken = greatest(c.taken, r.taken), error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
     version = c.version + 1, updated_at = now()
-FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[])
-    AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns)
+FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[],
+    $8::integer[]) AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns, taken)
 WHERE c.command_id = r.command_id AND c.partition = r.partition AND c.status IN ('PLANNED', 'UNKNOWN')
 RETURNING c.command_id
 
@@ -541,7 +541,7 @@ RETURNING c.command_id
 -- What orders look like after changes to them were carried out.
 UPDATE copy_orders c SET order_type = s.order_type, quantity = s.quantity, limit_price = s.limit_price,
     trigger_price = s.trigger_price, disclosed = s.disclosed, protected = s.protected,
-    protected_ns = CASE WHEN s.protected AND NOT c.protected
+    protected_ns = CASE WHEN s.protected AND (NOT c.protected OR c.order_type <> s.order_type)
         THEN (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint ELSE c.protected_ns END,
     version = c.version + 1, updated_at = now()
 FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::boolean[])
@@ -677,9 +677,15 @@ FROM (
 WHERE c.tag = m.tag
 RETURNING c.tag, legal
 
+-- name: chase_stops
+-- Instruments in which a protected stop of an exit rests.
+SELECT DISTINCT instrument_id FROM copy_orders
+WHERE partition = ANY($1::smallint[]) AND status IN ('WORKING', 'PARTIAL') AND protected
+  AND order_type = 'STOP_LIMIT' AND intent = 'EXIT' AND subscription_id IS NOT NULL
+
 -- name: chase_resting
 -- Protected limits of copies that rest at brokers and are not being changed, longest untouched first: those that
--- rested long enough for their next step, and entries whose time is over.
+-- rested long enough for their next step, and entries whose time is over; of stops those that were left behind.
 SELECT * FROM (
 SELECT c.*, s.filters ->> 'allowance_bps' AS allowance_bps, s.settings -> 'protection' AS protection,
     coalesce(h.steps, 0) AS steps, coalesce(h.modifications, 0) AS modifications,
@@ -689,7 +695,10 @@ FROM copy_orders c
 LEFT JOIN chases h USING (copy_order_id)
 LEFT JOIN subscriptions s ON s.subscription_id = c.subscription_id
 WHERE c.partition = ANY($1::smallint[]) AND c.status IN ('WORKING', 'PARTIAL') AND c.protected
-  AND c.order_type = 'LIMIT' AND NOT c.offline AND c.subscription_id IS NOT NULL
+  AND NOT c.offline AND c.subscription_id IS NOT NULL
+  AND (c.order_type = 'LIMIT' OR (c.order_type = 'STOP_LIMIT' AND c.intent = 'EXIT'
+      AND EXISTS (SELECT FROM unnest($7::text[], $8::numeric[]) AS p (instrument_id, last)
+          WHERE p.instrument_id = c.instrument_id AND (p.last - c.limit_price) * c.side > 0)))
   AND NOT EXISTS (SELECT FROM copy_commands m WHERE m.copy_order_id = c.copy_order_id
       AND m.status IN ('PLANNED', 'UNKNOWN'))
 ) r
@@ -720,6 +729,19 @@ ORDER BY h.stepped_ns, c.copy_order_id
 -- name: chase_replaced
 -- Its place is taken, or nothing is left to take it; true for the first who says so.
 UPDATE chases SET replacing = false WHERE copy_order_id = $1 AND replacing RETURNING true
+
+-- name: chase_refused
+-- Exits of copies that their broker refused, and whose next step is due, oldest first. A liquidation has its own.
+SELECT * FROM copy_orders
+WHERE partition = ANY($1::smallint[]) AND status = 'REJECTED' AND intent = 'EXIT' AND NOT retried
+  AND subscription_id IS NOT NULL AND cause_kind <> 'LIQUIDATION'
+  AND greatest(sent_ns, planned_ns) <= $2 - least($3::bigint << least(step, 20), $4::bigint)
+ORDER BY planned_ns, copy_order_id LIMIT $5
+
+-- name: chase_retried
+-- Its next step is decided; true for the first who says so.
+UPDATE copy_orders SET retried = true, version = version + 1, updated_at = now()
+WHERE copy_order_id = $1 AND NOT retried RETURNING true
 
 -- name: chase_given_up
 -- What the end of an order goes by, once it is taken back.
