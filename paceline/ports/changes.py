@@ -10,7 +10,9 @@ from paceline.domain.ids import AccountId
 from paceline.ports.accounts import AccountGroups, Accounts, BrokerApps
 from paceline.ports.alerts import Targets
 from paceline.ports.audit import Audit
+from paceline.ports.barriers import BanLists
 from paceline.ports.liquidations import Freezing
+from paceline.ports.ordered import Orders
 from paceline.ports.requests import Requests
 from paceline.ports.sessions import Sessions
 from paceline.ports.subscriptions import Subscriptions
@@ -52,6 +54,8 @@ class Change:
     holds: Holds
     targets: Targets
     freezes: Freezing
+    orders: Orders
+    bans: BanLists
 
 
 class Changes(Protocol):

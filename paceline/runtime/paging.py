@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -39,8 +39,9 @@ def only_order(asked: str, offered: str) -> None:
         raise Invalid("order_by", f"must be empty or `{offered}`: no other order is supported yet")
 
 
-def mark_of(*parts: str | int | datetime) -> str:
-    return json.dumps([part.isoformat() if isinstance(part, datetime) else part for part in parts])
+def mark_of(*parts: str | int | date) -> str:
+    """Moments are days too."""
+    return json.dumps([part.isoformat() if isinstance(part, date) else part for part in parts])
 
 
 def texts_of(mark: str) -> tuple[str, str, str] | None:
@@ -70,6 +71,16 @@ def moment_and_text_of(mark: str) -> tuple[datetime, str] | None:
     if moment.tzinfo is None:
         raise Invalid("page_token", _FOREIGN)
     return moment, _text(parts[1])
+
+
+def day_and_text_of(mark: str) -> tuple[date, str] | None:
+    parts = _parts(mark, 2)
+    if parts is None:
+        return None
+    try:
+        return date.fromisoformat(_text(parts[0])), _text(parts[1])
+    except ValueError:
+        raise Invalid("page_token", _FOREIGN) from None
 
 
 def _parts(mark: str, count: int) -> list[Any] | None:

@@ -11,12 +11,14 @@ from paceline.adapters.clock import SystemClock
 from paceline.adapters.notify.apprise import AppriseNotifier
 from paceline.adapters.postgres.alerts import PostgresTargets
 from paceline.adapters.postgres.audit import PostgresAudit
+from paceline.adapters.postgres.barriers import PostgresBarriers
 from paceline.adapters.postgres.changes import PostgresChanges
 from paceline.adapters.postgres.copy_orders import PostgresCopyOrders
 from paceline.adapters.postgres.database import Database
 from paceline.adapters.postgres.history import PostgresHistory
 from paceline.adapters.postgres.instruments import PostgresInstruments
 from paceline.adapters.postgres.leases import PostgresLeases
+from paceline.adapters.postgres.ordered import PostgresOrdered
 from paceline.adapters.postgres.pins import PostgresPins
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.requests import PostgresRequests
@@ -30,6 +32,8 @@ from paceline.api.v1 import (
     account_pb2_grpc,
     auth_pb2,
     auth_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
     risk_pb2,
@@ -58,6 +62,7 @@ from services.gateway.once import Once
 from services.gateway.replicator_door import ReplicatorDoor
 from services.gateway.risk_door import RiskDoor
 from services.gateway.servicer_accounts import AccountServicer
+from services.gateway.servicer_operations import OperationsServicer
 from services.gateway.servicer_queries import QueryServicer
 from services.gateway.servicer_risk import RiskServicer
 from services.gateway.servicer_sessions import SessionServicer
@@ -181,6 +186,15 @@ def serve(server: GrpcServer, parts: Parts) -> None:
     server.add(query_pb2_grpc.add_QueryServiceServicer_to_server, queries, _name(query_pb2))
     risks = RiskServicer(parts.risks)
     server.add(risk_pb2_grpc.add_RiskServiceServicer_to_server, risks, _name(risk_pb2))
+    operations = OperationsServicer(
+        once,
+        PostgresOrdered(database),
+        PostgresBarriers(database),
+        PostgresInstruments(database),
+        parts.clock,
+        parts.new_name,
+    )
+    server.add(operations_pb2_grpc.add_OperationsServiceServicer_to_server, operations, _name(operations_pb2))
     signals = signal_pb2_grpc.SignalServiceServicer()
     server.add(signal_pb2_grpc.add_SignalServiceServicer_to_server, signals, _name(signal_pb2))
     auth = auth_pb2_grpc.AuthServiceServicer()

@@ -23,6 +23,7 @@ from paceline.adapters.postgres.listen import ACCOUNTS, SESSIONS, SUBSCRIPTIONS,
 from paceline.adapters.postgres.lives import PostgresLives
 from paceline.adapters.postgres.news import PostgresNews
 from paceline.adapters.postgres.offsets import PostgresOffsets
+from paceline.adapters.postgres.ordered import PostgresOrdered
 from paceline.adapters.postgres.plans import PostgresPlans
 from paceline.adapters.postgres.pool import PoolOptions, open_database
 from paceline.adapters.postgres.sessions import PostgresSessions
@@ -37,6 +38,7 @@ from paceline.api.v1 import replicator_pb2, replicator_pb2_grpc
 from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.errors import Unavailable
 from paceline.domain.ids import Partition
+from paceline.ports.lives import Tenancy
 from paceline.ports.offsets import Offsets
 from paceline.runtime.broker_settings import lease_times
 from paceline.runtime.common_settings import advertised_address
@@ -53,6 +55,7 @@ from paceline.runtime.ownership import own, partitions_of
 from paceline.runtime.partitions import Held
 from paceline.runtime.routes import Routes
 from paceline.runtime.stores import hold
+from services.replicator.adjusting import Adjustments, Ledgers
 from services.replicator.barriers import BarrierWatch
 from services.replicator.compare import Comparisons
 from services.replicator.directory import Directory
@@ -81,12 +84,14 @@ class Tenure:
     directory: Directory
     follower: Follower
     replicator: Replicator
+    adjustments: Adjustments
     offsets: Offsets
 
     async def gain(self, held: Sequence[Held]) -> None:
         partitions = [each.partition for each in held]
         self.replicator.forget(partitions)
         await self.directory.gain(partitions)
+        await self.adjustments.gain([Tenancy(each.partition, each.epoch) for each in held])
         self.follower.add(await self.offsets.load(SERVICE, partitions))
 
     async def surrender(self, partitions: Sequence[Partition]) -> None:
@@ -115,10 +120,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         RedisPresence(redis), directory.followed, clock, runtime.metrics, settings.leader_silence_ms
     )
     calendar = calendar_of(runtime, redis)
-    kills = KillWatch(PostgresKillSwitches(database), SERVICE, settings.replica_id, clock)
-    await kills.look()
-    barriers = BarrierWatch(PostgresBarriers(database), clock)
-    await barriers.look()
+    kills, barriers = await watches(runtime, database)
     views = views_of(runtime, database, redis, directory, silence, calendar, kills, barriers)
     dispatcher = Dispatcher(channels, executors, clock, runtime.metrics, settings.dispatch_queue_chunks)
     runtime.on_stop("dispatch", dispatcher.stop)
@@ -138,6 +140,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
     )
     stores = life_stores(database, redis, calendar)
     beginnings = Beginnings(stores, directory, views, replicator, dispatcher, partitions, clock)
+    ledgers = Ledgers(PostgresOrdered(database), stores.plans, stores.copy_commands, stores.subscriptions)
+    adjustments = Adjustments(ledgers, beginnings, replicator, partitions, clock)
     follower = Follower(
         SERVICE,
         channels,
@@ -153,13 +157,24 @@ async def compose(runtime: Runtime[Settings]) -> None:
     listen(runtime, directory)
     runtime.spawn("instruments", views.forget_daily())
     runtime.spawn("silence", silence.run())
-    runtime.spawn("kill switches", kills.run())
-    runtime.spawn("barriers", barriers.run())
     runtime.spawn("settling", replicator.keep_settling())
     runtime.spawn("beginnings", beginnings.run())
     runtime.spawn("events", follower.run())
-    tenure = Tenure(directory, follower, replicator, offsets)
+    runtime.spawn("adjustments", adjustments.run())
+    tenure = Tenure(directory, follower, replicator, adjustments, offsets)
     own(runtime, partitions, address, gain=tenure.gain, surrender=tenure.surrender, lose=tenure.lose)
+
+
+async def watches(runtime: Runtime[Settings], database: Database) -> tuple[KillWatch, BarrierWatch]:
+    """What is read all the time, and was once before anything is planned."""
+    replica, clock = runtime.settings.replica_id, runtime.clock
+    kills = KillWatch(PostgresKillSwitches(database), SERVICE, replica, clock)
+    barriers = BarrierWatch(PostgresBarriers(database), clock)
+    await kills.look()
+    await barriers.look()
+    runtime.spawn("kill switches", kills.run())
+    runtime.spawn("barriers", barriers.run())
+    return kills, barriers
 
 
 async def open_stores(runtime: Runtime[Settings]) -> tuple[Database, Redis]:

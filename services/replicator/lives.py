@@ -4,8 +4,8 @@ Nothing of a leader is planned while one of his followers begins or ends: it tak
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -102,10 +102,16 @@ class Beginnings:
         self._gate = RepeatGate(clock)
 
     async def handle(self, batch: Batch) -> None:
-        async with AsyncExitStack() as stack:
-            for partition in sorted(batch):
-                await stack.enter_async_context(self._lock(partition))
+        async with self.still(batch):
             await self._replicator.handle(batch)
+
+    @asynccontextmanager
+    async def still(self, partitions: Iterable[Partition]) -> AsyncIterator[None]:
+        """Meanwhile nobody else plans anything of these."""
+        async with AsyncExitStack() as stack:
+            for partition in sorted(partitions):
+                await stack.enter_async_context(self._lock(partition))
+            yield
 
     async def run(self) -> None:
         """Until cancelled."""

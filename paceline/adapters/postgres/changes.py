@@ -11,8 +11,10 @@ from paceline.adapters.postgres.accounts import (
 )
 from paceline.adapters.postgres.alerts import PostgresTargets
 from paceline.adapters.postgres.audit import PostgresAudit
+from paceline.adapters.postgres.barriers import PostgresBarriers
 from paceline.adapters.postgres.database import Database, Row, Transaction
 from paceline.adapters.postgres.liquidations import PostgresLiquidations
+from paceline.adapters.postgres.ordered import PostgresOrdered
 from paceline.adapters.postgres.queries import sql
 from paceline.adapters.postgres.requests import PostgresRequests
 from paceline.adapters.postgres.sessions import PostgresSessions
@@ -49,6 +51,8 @@ class PostgresChanges:
                 holds=_Holds(joined),
                 targets=PostgresTargets(joined),
                 freezes=PostgresLiquidations(joined),
+                orders=PostgresOrdered(joined),
+                bans=PostgresBarriers(joined),
             )
 
 

@@ -471,6 +471,114 @@ FROM ledgers
 WHERE subscription_id = ANY($1::text[])
   AND ($2::text IS NULL OR (instrument_id = $2 AND product = $3))
 
+-- name: ledger_position
+-- What one ledger holds.
+SELECT entry_filled + exit_filled + adjusted FROM ledgers
+WHERE subscription_id = $1 AND instrument_id = $2 AND product = $3
+
+-- name: ordered_insert
+-- A person's word on a ledger.
+INSERT INTO ledger_adjustments (adjustment_id, partition, subscription_id, instrument_id, product, kind, held,
+    position, reason)
+VALUES ($1, $2, $3, $4, $5, 'MANUAL', $6, $7, $8)
+RETURNING *
+
+-- name: ordered_page
+-- Ordered adjustments, newest first, filtered.
+SELECT * FROM ledger_adjustments
+WHERE ($1::timestamptz IS NULL OR (created_at, adjustment_id) < ($1, $2))
+  AND ($3::text IS NULL OR subscription_id = $3) AND ($4::text IS NULL OR state = $4)
+  AND ($5::text IS NULL OR kind = $5)
+ORDER BY created_at DESC, adjustment_id DESC LIMIT $6
+
+-- name: ordered_waiting
+-- Ordered adjustments that are not carried out, of leaders in some partitions.
+SELECT * FROM ledger_adjustments WHERE state = 'WAITING' AND partition = ANY($1::smallint[])
+ORDER BY created_at, adjustment_id LIMIT 5000
+
+-- name: ordered_wait
+-- What an adjustment waits for.
+UPDATE ledger_adjustments SET detail = $2 WHERE adjustment_id = $1 AND state = 'WAITING' AND detail <> $2
+
+-- name: ordered_finish
+-- An adjustment is carried out or refused, once.
+UPDATE ledger_adjustments SET state = $2, detail = $3, finished_at = now()
+WHERE adjustment_id = $1 AND state = 'WAITING' RETURNING adjustment_id
+
+-- name: action_insert
+-- A corporate action, unless the instrument has another on that day.
+INSERT INTO corporate_actions (action_id, instrument_id, kind, ex_date, ratio_new, ratio_old, new_instrument_id, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (instrument_id, ex_date) DO NOTHING
+RETURNING *, false AS begun
+
+-- name: action_lock
+-- A corporate action, kept from beginning until the transaction ends.
+SELECT a.*, EXISTS (SELECT FROM corporate_action_marks m WHERE m.action_id = a.action_id) AS begun
+FROM corporate_actions a WHERE action_id = $1 FOR UPDATE
+
+-- name: action_delete
+-- A corporate action is taken back.
+DELETE FROM corporate_actions WHERE action_id = $1
+
+-- name: action_page
+-- Corporate actions, the latest ex-date first, filtered.
+SELECT a.*, EXISTS (SELECT FROM corporate_action_marks m WHERE m.action_id = a.action_id) AS begun
+FROM corporate_actions a
+WHERE ($1::date IS NULL OR (ex_date, action_id) < ($1, $2)) AND ($3::text IS NULL OR instrument_id = $3)
+ORDER BY ex_date DESC, action_id DESC LIMIT $4
+
+-- name: action_due
+-- Corporate actions of the last month whose day has come, with the partitions in which they were not carried out.
+SELECT a.*, ARRAY(SELECT p FROM unnest($2::smallint[]) AS p WHERE NOT EXISTS (
+    SELECT FROM corporate_action_marks m WHERE m.action_id = a.action_id AND m.partition = p) ORDER BY p) AS partitions
+FROM corporate_actions a WHERE a.ex_date <= $1::date AND a.ex_date > $1::date - 31
+ORDER BY a.ex_date, a.action_id
+
+-- name: action_mark
+-- A corporate action is carried out in partitions; not where it was before, and nowhere once it was taken back.
+INSERT INTO corporate_action_marks (action_id, partition)
+SELECT a.action_id, p FROM corporate_actions a CROSS JOIN unnest($2::smallint[]) AS p
+WHERE a.action_id = $1 FOR SHARE OF a
+ON CONFLICT DO NOTHING RETURNING partition
+
+-- name: action_states_rescale
+-- What leaders hold of an instrument, as many times as many, in whole shares.
+UPDATE leader_states s SET own = trunc(s.own * $3::integer / $4::integer),
+    copied = trunc(s.copied * $3::integer / $4::integer), version = s.version + 1
+FROM accounts a
+WHERE a.account_id = s.account_id AND a.partition = ANY($1::smallint[]) AND s.instrument_id = $2
+  AND (s.own <> 0 OR s.copied <> 0)
+RETURNING s.account_id
+
+-- name: action_states_rename
+-- What leaders hold of an instrument, under its new name.
+WITH old AS (
+    SELECT s.account_id, s.product, s.own, s.copied FROM leader_states s JOIN accounts a USING (account_id)
+    WHERE a.partition = ANY($1::smallint[]) AND s.instrument_id = $2 AND (s.own <> 0 OR s.copied <> 0)
+), emptied AS (
+    UPDATE leader_states s SET own = 0, copied = 0, version = s.version + 1 FROM old
+    WHERE s.account_id = old.account_id AND s.instrument_id = $2 AND s.product = old.product
+)
+INSERT INTO leader_states AS s (account_id, instrument_id, product, own, copied)
+SELECT account_id, $3, product, own, copied FROM old
+ON CONFLICT (account_id, instrument_id, product) DO UPDATE
+SET own = s.own + excluded.own, copied = s.copied + excluded.copied, version = s.version + 1
+RETURNING account_id
+
+-- name: action_spread
+-- One adjustment for every ledger that a corporate action concerns, of leaders in some partitions.
+INSERT INTO ledger_adjustments (adjustment_id, partition, subscription_id, instrument_id, product, kind, held,
+    position, ratio_new, ratio_old, new_instrument_id, reason, action_id)
+SELECT c.action_id || '/' || l.subscription_id || '/' || l.product, s.leader_partition, l.subscription_id,
+    l.instrument_id, l.product, 'CORPORATE_ACTION', h.held, trunc(h.held * c.ratio_new / c.ratio_old), c.ratio_new,
+    c.ratio_old, c.new_instrument_id, c.reason, c.action_id
+FROM corporate_actions c JOIN ledgers l USING (instrument_id) JOIN subscriptions s USING (subscription_id)
+CROSS JOIN LATERAL (SELECT l.entry_filled + l.exit_filled + l.adjusted AS held) h
+WHERE c.action_id = $2 AND s.leader_partition = ANY($1::smallint[]) AND s.state <> 'ENDED' AND (h.held <> 0 OR l.ideal <> 0)
+ON CONFLICT DO NOTHING
+RETURNING adjustment_id
+
 -- name: ledger_others
 -- What followers hold, and have on its way, by their other subscriptions in one key.
 SELECT s.subscription_id, sum(l.entry_planned - l.entry_released + l.exit_planned - l.exit_released

@@ -9,13 +9,14 @@ from paceline.api.v1 import (
     common_pb2,
     copy_order_pb2,
     event_pb2,
+    operations_pb2,
     order_pb2,
     query_pb2,
     session_pb2,
     subscription_pb2,
 )
 from paceline.domain import account, copy_order, event, instrument, ledger, order, position, subscription
-from paceline.domain.copying import decision
+from paceline.domain.copying import decision, ordered
 from paceline.domain.errors import Invalid
 from paceline.ports.broker import MalformedKind
 from paceline.ports.history import TradeState
@@ -94,6 +95,10 @@ SHORTFALL_POLICY = EnumMap(subscription.ShortfallPolicy, subscription_pb2.Shortf
 TAKE_OVER_POLICY = EnumMap(subscription.TakeOverPolicy, subscription_pb2.TakeOverPolicy)
 END_POLICY = EnumMap(subscription.EndPolicy, subscription_pb2.EndPolicy)
 PROTECTION_KIND = EnumMap(subscription.ProtectionKind, subscription_pb2.ProtectionKind)
+
+LEDGER_ADJUSTMENT_KIND = EnumMap(ordered.OrderedKind, operations_pb2.LedgerAdjustmentKind)
+LEDGER_ADJUSTMENT_STATE = EnumMap(ordered.OrderedState, operations_pb2.LedgerAdjustmentState)
+CORPORATE_ACTION_KIND = EnumMap(ordered.ActionKind, operations_pb2.CorporateActionKind)
 
 DEAD_LETTER_KIND = EnumMap(MalformedKind, query_pb2.DeadLetterKind)
 TRADE_STATE = EnumMap(TradeState, query_pb2.TradeState)

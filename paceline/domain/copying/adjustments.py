@@ -1,15 +1,14 @@
 """What happens to copied positions outside of copying: ledger lines with a cause, and the evidence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from paceline.domain.copy_order import Intent
-from paceline.domain.errors import Problem, Problems
 from paceline.domain.ids import SubscriptionId
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import EntryKind, Ledger, LedgerEntry
-from paceline.domain.money import EXACT, IDEAL_QUANTUM, ZERO, lots_toward_zero
+from paceline.domain.money import EXACT, ZERO, kept_part, lots_toward_zero
 
 
 class AdjustmentKind(StrEnum):
@@ -83,11 +82,11 @@ def ended(of: Adjusted, kind: AdjustmentKind) -> Adjustment | None:
     return Adjustment(kind, tuple(lines), ledger.position, ZERO, of.evidence) if lines else None
 
 
-def multiplied(of: Adjusted, factor: Decimal) -> Adjustment | None:
-    """A split, a consolidation, a bonus: as many times as many, without fractions of a share."""
+def multiplied(of: Adjusted, new: int, old: int) -> Adjustment | None:
+    """A split, a consolidation, a bonus: `new` for every `old`, without fractions of a share."""
     ledger = of.ledger
-    position = lots_toward_zero(EXACT.multiply(ledger.position, factor), Decimal(1))
-    ideal = EXACT.quantize(EXACT.multiply(ledger.ideal, factor), IDEAL_QUANTUM)
+    position = many_of(ledger.position, new, old)
+    ideal = kept_part(ledger.ideal, Decimal(new), Decimal(old))
     lines = [
         _line(of, kind, quantity, AdjustmentKind.CORPORATE_ACTION)
         for kind, quantity in (
@@ -100,6 +99,27 @@ def multiplied(of: Adjusted, factor: Decimal) -> Adjustment | None:
         return None
     kind = AdjustmentKind.CORPORATE_ACTION
     return Adjustment(kind, tuple(lines), ledger.position, position, of.evidence)
+
+
+def many_of(quantity: Decimal, new: int, old: int) -> Decimal:
+    """Whole shares, toward zero; multiplied before it is divided, so that a third of thirty is ten."""
+    return lots_toward_zero(kept_part(quantity, Decimal(new), Decimal(old)), Decimal(1))
+
+
+def renamed(of: Adjusted, key: InstrumentKey) -> Adjustment | None:
+    """The instrument has another name: what is held and wanted goes over to it as it is."""
+    ledger, kind = of.ledger, AdjustmentKind.CORPORATE_ACTION
+    there = replace(of, key=key)
+    lines = [
+        line
+        for entry_kind, quantity in (
+            (EntryKind.ADJUSTED, ledger.position),
+            (EntryKind.IDEAL, ledger.ideal),
+        )
+        if quantity
+        for line in (_line(of, entry_kind, -quantity, kind), _line(there, entry_kind, quantity, kind))
+    ]
+    return Adjustment(kind, tuple(lines), ledger.position, ZERO, of.evidence) if lines else None
 
 
 def set_by_hand(of: Adjusted, position: Decimal) -> Adjustment | None:
@@ -116,22 +136,6 @@ def set_by_hand(of: Adjusted, position: Decimal) -> Adjustment | None:
     if not lines:
         return None
     return Adjustment(AdjustmentKind.MANUAL, tuple(lines), ledger.position, position, of.evidence)
-
-
-def problems_of(of: Adjusted, factor: Decimal | None = None) -> tuple[Problem, ...]:
-    """What no adjustment can do, by field and rule."""
-    problems = Problems()
-    problems.require(bool(of.cause), "cause", "must be set")
-    problems.require(bool(of.evidence), "evidence", "must be set: an adjustment without it cannot be audited")
-    problems.require(
-        not of.ledger.exits_working and not of.ledger.entries_working,
-        "subscription_id",
-        "must have nothing on its way in this key",
-    )
-    problems.require(
-        factor is None or (factor.is_finite() and factor > 0), "factor", "must be a positive number"
-    )
-    return problems.found
 
 
 def _line(of: Adjusted, kind: EntryKind, quantity: Decimal, reason: AdjustmentKind) -> LedgerEntry:

@@ -18,6 +18,7 @@ from paceline.api.v1 import (
     account_pb2,
     auth_pb2,
     common_pb2,
+    operations_pb2,
     query_pb2,
     session_pb2,
     signal_pb2,
@@ -113,7 +114,7 @@ async def there(house: House) -> There:
     return There(leader, follower, await house.an_app(), await house.a_subscription(leader, follower))
 
 
-@pytest.mark.parametrize("file", [account_pb2, subscription_pb2, session_pb2, query_pb2])
+@pytest.mark.parametrize("file", [account_pb2, subscription_pb2, session_pb2, query_pb2, operations_pb2])
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -15,11 +15,11 @@ from paceline.domain.copying.adjustments import (
     closed,
     ended,
     multiplied,
-    problems_of,
+    renamed,
     set_by_hand,
 )
 from paceline.domain.copying.attribution import Held, attribute, own_position, sellable
-from paceline.domain.ids import SubscriptionId
+from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.subscription import AttributionPolicy
 from tests.unit.domain.given import KEY, d
@@ -163,26 +163,33 @@ def test_what_expired_is_gone_with_all_that_was_wanted_of_it() -> None:
 
 
 def test_a_split_multiplies_what_is_held_and_wanted() -> None:
-    adjustment = multiplied(of(), d(5))
+    adjustment = multiplied(of(), 5, 1)
     assert written(adjustment) == {EntryKind.ADJUSTED: d(40), EntryKind.IDEAL: d(42)}
     assert (adjustment.before, adjustment.after) == (d(10), d(50)) if adjustment else False
-    assert after(multiplied(of(), d("0.3"))).position == 3
-    assert multiplied(of(Ledger()), d(5)) is None
+    assert multiplied(of(Ledger()), 5, 1) is None
+
+
+def test_several_become_one_without_fractions_of_a_share() -> None:
+    thirty = Ledger(ideal=d(30), entry_planned=d(30), entry_filled=d(30))
+    assert after(multiplied(of(thirty), 1, 3), thirty).position == 10
+    third = after(multiplied(of(), 1, 3))
+    assert (third.position, third.ideal) == (d(3), d("3.5"))
+    short = Ledger(ideal=d(-10), entry_planned=d(-10), entry_filled=d(-10))
+    assert after(multiplied(of(short), 1, 3), short).position == -3
+
+
+def test_under_another_name_all_goes_over_as_it_is() -> None:
+    other = replace(KEY, instrument_id=InstrumentId("NSE:NEW-EQ"))
+    adjustment = renamed(of(), other)
+    assert adjustment is not None
+    there = Ledger().with_lines(line for line in adjustment.lines if line.key == other)
+    assert after(Adjustment(adjustment.kind, adjustment.lines[::2], d(10), d(0), "e")).idle
+    assert (there.position, there.ideal) == (d(10), d("10.5"))
+    assert {line.key for line in adjustment.lines[::2]} == {KEY}
+    assert renamed(of(Ledger()), other) is None
 
 
 def test_a_person_says_what_is_held_and_that_is_wanted_then() -> None:
     ledger = after(set_by_hand(of(), d(7)))
     assert (ledger.position, ledger.ideal) == (d(7), d(7))
     assert set_by_hand(of(Ledger()), d(0)) is None
-
-
-def test_an_adjustment_needs_a_cause_its_evidence_and_stillness() -> None:
-    assert problems_of(of()) == ()
-    moving = replace(of(replace(HOLDS, entry_planned=d(12))), cause="", evidence="")
-    assert [(each.field, each.rule) for each in problems_of(moving, d(0))] == [
-        ("cause", "must be set"),
-        ("evidence", "must be set: an adjustment without it cannot be audited"),
-        ("subscription_id", "must have nothing on its way in this key"),
-        ("factor", "must be a positive number"),
-    ]
-    assert problems_of(of(), d("0.5")) == ()
