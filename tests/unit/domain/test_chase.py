@@ -58,8 +58,27 @@ def sold(limit: str = "99", **options: Any) -> Chased:
     return at_rest(an_exit(), limit, **options)
 
 
+def test_a_rest_is_twice_as_long_each_time_up_to_the_longest() -> None:
+    assert [POLICY.rest_ns(steps) // MS for steps in range(6)] == [
+        2_000,
+        4_000,
+        8_000,
+        16_000,
+        30_000,
+        30_000,
+    ]
+    assert POLICY.rest_ns(10_000) == 30_000 * MS
+
+
 def seen(last: str, *, age_ms: int = 0, stale: bool = False) -> LastPrice:
     return LastPrice(d(last), NOW - age_ms * MS, stale)
+
+
+def entering(side: Side, leader_price: int, limit: str) -> Chased:
+    an_order = order()
+    return at_rest(
+        replace(an_order, spec=replace(an_order.spec, side=side), leader_price=d(leader_price)), limit
+    )
 
 
 LONG_AGO: dict[str, Any] = {"began_ns": NOW - POLICY.entry_max_ms * MS}
@@ -88,6 +107,15 @@ TABLE = [
     pytest.param(bought(), None, Wait(ChaseReason.PRICE_STALE), id="no price"),
     pytest.param(bought(), seen("100.40", stale=True), Wait(ChaseReason.PRICE_STALE), id="a stale price"),
     pytest.param(bought(), seen("100.40", age_ms=5001), Wait(ChaseReason.PRICE_STALE), id="an old price"),
+    pytest.param(bought(), seen("100.40", age_ms=5000), Modify(d("100.60")), id="one just new enough"),
+    pytest.param(entering(Side.BUY, 1, "0.90"), seen("0.95"), Modify(d(1)), id="up to a price of one"),
+    pytest.param(
+        entering(Side.SELL, 0, "100"),
+        seen("99"),
+        Wait(ChaseReason.OUT_OF_ALLOWANCE),
+        id="without a price of his it is where it was planned",
+    ),
+    pytest.param(sold("2000"), seen("1900"), Modify(d(1881)), id="a step of an exit is a step to the tick"),
     pytest.param(sold(), seen("95", stale=True), Wait(ChaseReason.PRICE_STALE), id="stale, for exits too"),
     pytest.param(sold(touched_ns=NOW), seen("95"), Wait(ChaseReason.RESTING), id="it rests first"),
     pytest.param(

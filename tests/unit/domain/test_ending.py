@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from paceline.domain.copy_order import CommandKind, CopyOrder, CopyStatus, Intent
 from paceline.domain.copying.changes import OpenRow
-from paceline.domain.copying.ending import Copied, Waits, closing_lines, ending_event, wind_down
+from paceline.domain.copying.ending import Copied, Step, Waits, closing_lines, ending_event, wind_down
 from paceline.domain.copying.plan import plan
+from paceline.domain.copying.tags import decision_id_of
 from paceline.domain.copying.view import Copier
-from paceline.domain.ids import BrokerOrderId, Partition, SubscriptionId
+from paceline.domain.event import Event, EventKind, Fact
+from paceline.domain.ids import BrokerOrderId, EventIdentity, Offset, Partition, SubscriptionId
 from paceline.domain.instrument import Exchange, Segment
 from paceline.domain.ledger import EntryKind, Ledger, fold
 from paceline.domain.order import Side
@@ -207,6 +209,41 @@ def test_what_is_handed_over_is_copied_by_the_other_subscription() -> None:
 def test_without_a_successor_that_lives_it_is_the_followers_own() -> None:
     lines = closing_lines(replace(HAND_OVER, successor=SubscriptionId("gone")), copied(), handed=False)
     assert {(each.subscription_id, each.reason) for each in lines} == {(ENDS.subscription_id, "LEFT")}
+
+
+def test_a_step_is_decided_on_an_event_of_its_own() -> None:
+    name = EventIdentity("ending:s1:NSE:SBIN-EQ:INTRADAY:3")
+    body = PositionReport(ENDS.follower, KEY, SHARE.exchange, SHARE.segment, d(10), d(0))
+    fact = Fact(name, ENDS.follower, EventKind.POSITION, body, NOW, NOW, recovered=False, raw=b"")
+    again = replace(copied(), sales=3)
+    assert ending_event(FLATTEN, again, Partition(7), NOW) == Event(Partition(7), Offset(0), 0, NOW, fact)
+    decision = wind_down(FLATTEN, again, NOW + 9 * S).decision
+    assert decision is not None
+    assert decision.decision_id == decision_id_of(name, ENDS.subscription_id)
+    assert {(each.cause.identity, each.traceparent) for each in decision.orders} == {(name, "")}
+
+
+def test_what_cannot_be_sold_now_is_no_quantity_of_the_decision() -> None:
+    decision = wind_down(FLATTEN, copied(price=None), NOW).decision
+    assert decision is not None
+    assert (decision.side, decision.quantity) == (Side.SELL, d(0))
+
+
+def test_a_fraction_is_sold_like_a_whole() -> None:
+    half = Ledger(ideal=d("0.5"), entry_planned=d("0.5"), entry_filled=d("0.5"))
+    coin = replace(copied(half), instrument=replace(SHARE, lot=d("0.1")))
+    decision = wind_down(FLATTEN, coin, NOW).decision
+    assert decision is not None
+    assert (decision.side, decision.quantity) == (Side.SELL, d("0.5"))
+    assert decision.orders[0].spec.side is Side.SELL
+
+
+def test_rows_and_ledger_are_both_waited_for() -> None:
+    unread = Ledger(entry_planned=d(10))
+    assert wind_down(LEAVE, copied(unread), NOW) == Step(None, Waits.ORDERS)
+    leaving = OpenRow(working(-10, Intent.EXIT))
+    assert wind_down(FLATTEN, copied(Ledger(), leaving), NOW) == Step(None, Waits.ORDERS)
+    assert wind_down(FLATTEN, copied(Ledger()), NOW) == Step(None, None)
 
 
 def test_a_step_stands_on_what_the_follower_still_has() -> None:

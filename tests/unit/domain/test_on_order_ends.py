@@ -124,6 +124,90 @@ def test_a_chase_does_not_count_what_his_other_orders_are_copied_by() -> None:
     assert not [line for line in day.books.lines if line.kind is EntryKind.FORGONE]
 
 
+CHASES = mirroring(shortfall=ShortfallPolicy.CHASE)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_chase_wants_what_is_neither_held_nor_covered(side: Side) -> None:
+    """Of 60 he filled 30 are wanted, 20 are held: 10 are chased, of the 30 that still rest."""
+    day = Day(CHASES)
+    day.places(100, side)
+    copy = day.at_broker()
+    day.world.broker_fills(day.books, copy.tag, d(20))
+    day.fills(60 * int(side), "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(60))
+    assert decision is not None
+    assert changed(decision) == [(CommandKind.MODIFY, 30)]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_another_order_may_still_bring_is_left_to_its_own_copy(side: Side) -> None:
+    day = Day(CHASES)
+    day.places(100, side, order="2")
+    day.at_broker()
+    day.places(100, side, order="1")
+    day.at_broker()
+    day.fills(60 * int(side), "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(60))
+    assert decision is not None
+    assert changed(decision) == [(CommandKind.MODIFY, 30)]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_copy_of_another_order_that_filled_stands_in_for_what_would_be_chased(side: Side) -> None:
+    """80 are wanted of both; the copy of the one that traded whole still rests with 50 and covers these."""
+    day = Day(CHASES)
+    day.places(100, side, order="2")
+    day.at_broker()
+    day.fills(100 * int(side), "t2", "2")
+    day.says(BrokerStatus.TRADED, filled=d(100))
+    day.places(100, side, order="1")
+    day.at_broker()
+    day.fills(60 * int(side), "t1")
+    decision = day.says(BrokerStatus.CANCELLED, filled=d(60))
+    assert decision is not None
+    assert changed(decision) == [(CommandKind.MODIFY, 30)]
+
+
+def test_a_cancelled_exit_gives_nothing_up() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.places(100, Side.SELL)
+    day.at_broker()
+    decision = day.says(BrokerStatus.CANCELLED)
+    assert decision is not None
+    assert changed(decision) == [(CommandKind.CANCEL, None)]
+    assert day.books.ledger.ideal == 50
+
+
+def test_a_sale_that_rests_is_not_taken_back_because_he_may_buy_again() -> None:
+    day = Day()
+    day.places(100, Side.SELL, order="2")
+    day.at_broker()
+    day.fills(-100, "t2", "2")
+    day.says(BrokerStatus.TRADED, filled=d(100))
+    assert changed(day.places(100, order="1")) == []
+
+
+def test_what_is_too_much_is_sold_and_waits_by_name_where_it_must() -> None:
+    day = Day()
+    day.places()
+    copy = day.at_broker()
+    day.world.broker_fills(day.books, copy.tag, d(50))
+    day.books.copier = replace(day.books.copier, session_usable=False)
+    decision = day.says(BrokerStatus.CANCELLED)
+    assert decision is not None
+    assert (asked(decision), decision.reason) == ([(Intent.EXIT, -50)], SkipReason.SESSION_UNUSABLE)
+
+
+def test_from_flat_only_what_he_opens_is_wanted() -> None:
+    day = Day()
+    day.holds(0, 7)
+    day.places()
+    day.fills(100, "t1")
+    assert day.books.ledger.ideal == 50
+
+
 def test_an_exit_order_is_mirrored_for_the_part_that_the_leader_gives_up() -> None:
     day = Day()
     day.holds(100, 50)

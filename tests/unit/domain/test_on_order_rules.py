@@ -10,7 +10,14 @@ from paceline.domain.copying.decision import Outcome, SkipReason
 from paceline.domain.copying.fold import Placed
 from paceline.domain.copying.on_order import concerns_copies
 from paceline.domain.copying.plan import plan
-from paceline.domain.copying.view import Copier, LeaderOrder, LeaderState, Market, fold_orders
+from paceline.domain.copying.view import (
+    Copier,
+    Equity,
+    LeaderOrder,
+    LeaderState,
+    Market,
+    fold_orders,
+)
 from paceline.domain.event import Event, EventKind, Fact
 from paceline.domain.ids import BrokerOrderId, EventIdentity, Offset, Partition
 from paceline.domain.instrument import Exchange, Product, Segment
@@ -19,6 +26,7 @@ from paceline.domain.order import BrokerStatus, Fill, OrderReport, OrderType, Si
 from paceline.domain.position import PositionReport
 from paceline.domain.subscription import (
     Caps,
+    EquityFallback,
     ProductMapping,
     Protection,
     ProtectionKind,
@@ -180,6 +188,7 @@ def test_less_than_a_lot_is_skipped_by_name() -> None:
 def test_without_any_price_a_market_order_cannot_be_protected() -> None:
     decision = Day().places(type=OrderType.MARKET, limit_price=d(0))
     assert (decision.outcome, decision.reason) == (Outcome.SKIPPED, SkipReason.PRICE_UNKNOWN)
+    assert decision.detail == SBIN
 
 
 def test_the_last_price_protects_however_old_it_is() -> None:
@@ -248,6 +257,55 @@ def test_what_may_not_enter_does_not_grow_and_is_priced_anew_all_the_same() -> N
     assert (changed(cheaper), cheaper.reason) == ([(CommandKind.MODIFY, 50)], None)
 
 
+def test_not_even_a_single_lot_more_is_entered_by_whom_may_not_enter() -> None:
+    day = Day()
+    day.places()
+    day.at_broker()
+    day.books.copier = replace(day.books.copier, account_frozen=True)
+    decision = day.says(quantity=d(102), limit_price=d(99))
+    assert decision is not None
+    assert (changed(decision), decision.reason) == ([(CommandKind.MODIFY, 50)], SkipReason.ACCOUNT_FROZEN)
+
+
+def test_a_price_that_changes_needs_no_reason_whatever_the_session() -> None:
+    day = Day()
+    day.places()
+    day.at_broker()
+    day.books.copier = replace(day.books.copier, session_usable=False)
+    decision = day.says(limit_price=d(98))
+    assert decision is not None
+    assert (changed(decision), decision.reason) == ([(CommandKind.MODIFY, 50)], None)
+
+
+def test_an_exit_of_what_is_not_held_is_named_so_whatever_the_session() -> None:
+    day = Day()
+    day.holds(100, 0)
+    day.books.copier = replace(day.books.copier, session_usable=False)
+    decision = day.places(100, Side.SELL)
+    assert (decision.orders, decision.reason) == ((), SkipReason.NOTHING_HELD)
+
+
+def test_an_order_whose_trades_closed_it_all_before_it_was_told_leaves_nothing_to_do() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.fills(-100, "t1")
+    decision = day.tells(report(BrokerStatus.TRADED, side=Side.SELL, filled=100))
+    assert decision is not None
+    assert (decision.outcome, decision.reason) == (Outcome.SKIPPED, SkipReason.BELOW_ONE_LOT)
+
+
+def test_an_old_equity_that_sized_an_order_is_told() -> None:
+    settings = replace(
+        mirroring(), sizing=Sizing(SizingMode.EQUITY_RATIO, d(1), equity_fallback=EquityFallback.LAST_KNOWN)
+    )
+    day = Day(settings)
+    day.world.leaders[LEADER] = LeaderState(LEADER, equity=Equity(d(10_000), 0))
+    day.books.copier = replace(day.books.copier, equity=Equity(d(5_000), 70_000, stale=True))
+    decision = day.places()
+    assert asked(decision) == [(Intent.ENTRY, 50)]
+    assert decision.detail == "sized with the last known equity of the follower, 70000 ms old"
+
+
 def test_what_does_not_fit_into_a_grown_order_is_placed_beside_it() -> None:
     day = Day(mirroring("1"), freeze=101)
     day.places(60)
@@ -276,6 +334,19 @@ def test_slices_are_modified_each_and_shrunk_from_the_newest() -> None:
     assert changed(decision) == [(CommandKind.MODIFY, 10), (CommandKind.CANCEL, None)]
     decision = day.says(quantity=d(30))
     assert changed(decision) == [(CommandKind.MODIFY, 30), (CommandKind.CANCEL, None)]
+
+
+def test_slices_that_nobody_wants_any_more_are_all_cancelled() -> None:
+    day = Day(mirroring("1"), freeze=41)
+    day.places(100)
+    for order in day.books.open:
+        day.world.tell(day.books, order.tag, Placed(BrokerOrderId(order.tag)))
+    decision = day.says(quantity=d(30))
+    assert changed(decision) == [
+        (CommandKind.MODIFY, 30),
+        (CommandKind.CANCEL, None),
+        (CommandKind.CANCEL, None),
+    ]
 
 
 def test_the_same_words_again_change_nothing() -> None:

@@ -74,6 +74,13 @@ def test_what_closed_a_copy_is_told_by_its_order_and_price() -> None:
     assert closed.adjustments[A].evidence == "4 at 99.5 by order 77"
 
 
+def test_of_an_odd_lot_no_more_is_taken_than_there_is() -> None:
+    """Both hold a lot and a half; 29 of their 30 are sold, in lots of ten as far as these go."""
+    copies = {name: (held(15), FIRST) for name in (A, B)}
+    closed = closed_by(fill(-29), EVENT, copies, d(0), d(10))
+    assert {name: each.after for name, each in closed.adjustments.items()} == {A: d(0), B: d(1)}
+
+
 def exits(*sold: int) -> list[OpenRow]:
     """Oldest first."""
     return [
