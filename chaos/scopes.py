@@ -5,6 +5,7 @@ from chaos.copy.orders import OrderLeader
 from chaos.faults import broker, stores
 from chaos.faults.processes import kill, stop_longer_than
 from chaos.feed.load import LeadersLoad
+from chaos.risk.load import RiskLoad
 from chaos.scope import Scope
 
 _LEASE_MS = 3_000
@@ -74,4 +75,26 @@ EXECUTOR = Scope(
     load=CopyLoad,
     load_a_minute=500,
 )
-SCOPES = {scope.name: scope for scope in (FEED, COPY, EXECUTOR)}
+RISK = Scope(
+    name="risk",
+    services={"feed": 1, "replicator": 1, "executor": 2, "risk": 2, "gateway": 1},
+    environment=QUICK
+    | {
+        "PACELINE_FUNDS_INTERVAL_MS": "1500",
+        "PACELINE_FUNDS_AGAIN_MS": "500",
+        "PACELINE_PRICE_AGE_MAX_MS": "4000",
+    },
+    faults=(
+        kill("risk", "executor", often=48),
+        stop_longer_than("risk", _LEASE_MS / 1000, lane="stopped"),
+        *broker.LIQUIDATIONS,
+        broker.LIE,
+        broker.TICKS_HELD,
+        broker.REFUSE,
+        stores.POSTGRES,
+        stores.REDIS_FLUSH,
+    ),
+    load=RiskLoad,
+    load_a_minute=20,
+)
+SCOPES = {scope.name: scope for scope in (FEED, COPY, EXECUTOR, RISK)}

@@ -49,6 +49,8 @@ class Screen:
         table.add_column(justify="right")
         table.add_row("orders at the broker", f"{verdict.findings.orders:,}")
         table.add_row(unit, f"{verdict.findings.load:,}")
+        for name, count in verdict.findings.more.items():
+            table.add_row(name, f"{count:,}")
         table.add_row("kills", f"{verdict.done.kills}")
         for kind, hits in sorted(verdict.done.faults.items()):
             table.add_row(f"  {kind}", f"[dim]{hits:,}[/dim]")

@@ -30,6 +30,8 @@ class Stage:
     registrar: Registrar
     clients: list[str] = field(default_factory=list)
     """Whom faults at the broker may hit, in a fixed order: filled by the load."""
+    lied_to: list[str] = field(default_factory=list)
+    """To whom the broker may lie about money: filled by the load."""
     tally: Counter[str] = field(default_factory=Counter)
     """Faults of our own making; the broker counts its own."""
     kills: int = 0

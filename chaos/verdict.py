@@ -38,6 +38,8 @@ class Findings:
     copies: int
     load: int
     breaks: tuple[Break, ...] = ()
+    more: Mapping[str, int] = field(default_factory=dict)
+    """What else the load counted, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Verdict:
             "orders": self.findings.orders,
             "copies": self.findings.copies,
             "load": self.findings.load,
+            **self.findings.more,
             "kills": self.done.kills,
             "faults": dict(sorted(self.done.faults.items())),
             **self.counts,

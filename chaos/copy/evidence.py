@@ -48,8 +48,8 @@ class OrdersBooks:
             sides=self._sides,
             followers=self._followers,
             asked=[_asked(row, most) for row in orders if row["client_id"] == self._leader],
-            booked=[_booked(row) for row in orders if row["client_id"] in followers],
-            trades=[_traded(row) for row in trades if row["client_id"] in {self._leader, *followers}],
+            booked=[booked_of(row) for row in orders if row["client_id"] in followers],
+            trades=[traded_of(row) for row in trades if row["client_id"] in {self._leader, *followers}],
             copies=[copy for copy in await self._copies() if copy.client in followers],
             decisions=await self._decisions(),
         )
@@ -98,7 +98,7 @@ def _asked(row: Mapping[str, Any], most: Mapping[str, int]) -> Asked:
     )
 
 
-def _booked(row: Mapping[str, Any]) -> Booked:
+def booked_of(row: Mapping[str, Any]) -> Booked:
     return Booked(
         tag=row["tag"],
         client=row["client_id"],
@@ -114,7 +114,7 @@ def _booked(row: Mapping[str, Any]) -> Booked:
     )
 
 
-def _traded(row: Mapping[str, Any]) -> Traded:
+def traded_of(row: Mapping[str, Any]) -> Traded:
     return Traded(
         client=row["client_id"],
         order_id=row["order_id"],

@@ -1,10 +1,15 @@
 """What the broker does to its clients, switched on at its control door and counted by it."""
 
+from collections.abc import Sequence
 from random import Random
 
 from chaos.faults.fault import CERTAIN, End, Fault, nothing_to_end
 from chaos.stage import Stage
 
+_TRUTH_MS = 10_000
+"""So long a lie stands alone: a replica that is dead or stopped meanwhile hears the truth all the same."""
+_PLACES = ("place",)
+_ANY = ("place", "modify", "cancel", "orders", "positions", "funds")
 _BOOKS = ["orders", "tradebook", "positions", "profile"]
 _SHARE = 0.2
 
@@ -73,9 +78,29 @@ async def _expire(stage: Stage, random: Random, _lasts: float) -> End:
     return nothing_to_end
 
 
-def order_rule(kind: str, probability: float, ms: int = 0) -> Fault:
-    """What goes wrong with new orders of anyone, and how often."""
-    return rule(kind, (6.0, 15.0), share=1.0, probability=probability, calls=["place"], ms=ms)
+async def _hold_ticks(stage: Stage, _random: Random, lasts: float) -> End:
+    """The price sockets of everybody fall silent, and stay open."""
+    return await _standing(stage, "ticks_held", lasts)
+
+
+async def _lie(stage: Stage, _random: Random, lasts: float) -> End:
+    """Hardly any money, to those whom the load gave for it."""
+    return await _standing(stage, "funds_lie", lasts, accounts=stage.lied_to, percent=1, ms=_TRUTH_MS)
+
+
+async def _standing(stage: Stage, kind: str, lasts: float, **options: object) -> End:
+    stage.note(kind, lasts_s=lasts, **options)
+    made = await stage.control.post("/faults", {"kind": kind, **options})
+
+    async def end() -> None:
+        await stage.control.delete(f"/faults/{made['id']}")
+
+    return end
+
+
+def order_rule(kind: str, probability: float, ms: int = 0, calls: Sequence[str] = _PLACES) -> Fault:
+    """What goes wrong with new orders of anyone, or with other calls too, and how often."""
+    return rule(kind, (6.0, 15.0), share=1.0, probability=probability, calls=list(calls), ms=ms)
 
 
 _AT_ONCE = (0.0, 0.0)
@@ -105,3 +130,12 @@ ORDERS = (
     order_rule("fill_before_answer", 0.1),
     order_rule("delay_after", 0.1, ms=400),
 )
+LIQUIDATIONS = (
+    order_rule("drop_after_accept", 0.15),
+    order_rule("code_201", 0.15),
+    order_rule("rate_429", 0.1, calls=_ANY),
+    order_rule("server_5xx", 0.1, calls=_ANY),
+)
+"""What goes wrong with the calls that read an account and flatten it."""
+LIE = Fault("funds_lie", "funds_lie", (4.0, 12.0), _lie)
+TICKS_HELD = Fault("ticks_held", "ticks_held", (2.0, 8.0), _hold_ticks)

@@ -30,6 +30,7 @@ class ScopeName(Enum):
     FEED = "feed"
     COPY = "copy"
     EXECUTOR = "executor"
+    RISK = "risk"
 
 
 def chaos(
