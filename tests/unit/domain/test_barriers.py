@@ -89,3 +89,17 @@ def test_what_no_list_can_say_is_told_by_field() -> None:
         "underlyings",
         "instrument_ids",
     ]
+
+
+def test_what_no_list_can_say_is_told_by_field_and_rule() -> None:
+    wrong = BanList(" ", DAY, DAY - ONE, frozenset({""}), frozenset({InstrumentId(" ")}))
+    assert [(each.field, each.rule) for each in problems_of(wrong)] == [
+        ("source", "must be set"),
+        ("end_date", "must not be before the start"),
+        ("underlyings", "must not hold an empty name"),
+        ("instrument_ids", "must not hold an empty name"),
+    ]
+    names = [f"N{number}" for number in range(BANNED_MAX + 1)]
+    assert problems_of(BanList("exchange", DAY, DAY, frozenset(names[:-1]))) == ()
+    (much,) = problems_of(BanList("exchange", DAY, DAY, frozenset(names)))
+    assert (much.field, much.rule) == ("underlyings", "must not be more than 5000")

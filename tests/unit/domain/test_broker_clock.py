@@ -168,6 +168,34 @@ def test_a_book_whose_times_stand_still_was_listed_as_it_grew() -> None:
     ]
 
 
+def test_a_clock_is_put_back_twice_at_most() -> None:
+    assert shown(parts(("1", 0), ("2", -600), ("3", -1_200))) == ["o1", "o2", "o3"]
+    thrice = parts(("1", 0), ("2", -600), ("3", -1_200), ("4", -1_800))
+    assert shown(thrice) == ["o4", "o3", "o2", "o1"]
+
+
+def test_numbers_that_repeat_say_nothing_of_time() -> None:
+    listed = [("a", "1", 9), ("b", "1", 3), ("c", "2", 1)]
+    trades = [fill(1, order=name, trade=number, at=NOW + at) for name, number, at in listed]
+    assert shown(trades) == ["c", "b", "a"]
+
+
+def test_within_a_second_all_orders_come_before_all_trades() -> None:
+    trades = parts(("1", 0), ("2", 0))
+    told = in_order([report(order="o2"), report(order="o1")], trades)
+    assert [(type(each), each.order_id) for each in told] == [
+        (OrderReport, "o1"),
+        (OrderReport, "o2"),
+        (Fill, "o1"),
+        (Fill, "o2"),
+    ]
+
+
+def test_an_order_that_a_book_shows_twice_is_told_as_it_was_listed() -> None:
+    twice = [report(limit=99), report(limit=101)]
+    assert in_order(twice, []) == twice
+
+
 def test_within_a_second_orders_come_before_trades() -> None:
     told = in_order([report(order="2")], [fill(1, order="1")])
     assert [(type(each), each.order_id) for each in told] == [(OrderReport, "2"), (Fill, "1")]

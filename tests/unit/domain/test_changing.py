@@ -120,6 +120,7 @@ def test_an_order_shows_what_was_wanted() -> None:
 def test_of_several_the_latest_counts_and_nothing_after_a_cancellation() -> None:
     later = replace(MODIFY, planned_ns=9)
     assert governing([MODIFY, later]) == later
+    assert governing([MODIFY, replace(MODIFY, planned_ns=1), later]) == later
     assert governing([MODIFY, CANCEL, later]) == CANCEL
     assert governing([replace(MODIFY, status=DONE)]) is None
     assert CANCEL.open

@@ -260,3 +260,24 @@ def test_money_paid_in_or_out_moves_no_result(realised: Decimal, unrealised: Dec
     assert seen(None, before) == seen(None, after)
     assert drawdown_percent(d(0), paid) == 0
     assert drawdown_percent(paid, d(0)) == 100
+
+
+def test_limits_of_an_account_are_refused_by_rule_and_taken_at_their_edge() -> None:
+    wrong = AccountGuards(max_daily_loss=d(0), max_drawdown_percent=d(0), max_open_positions=0)
+    assert [(each.field, each.rule) for each in problems_of(wrong)] == [
+        ("max_daily_loss", "must be positive"),
+        ("max_daily_loss", "must have a currency"),
+        ("max_drawdown_percent", "must be above 0 and not above 100"),
+        ("max_open_positions", "must be positive"),
+        ("guard_level", "must be set where a guard is: it is what a trip does"),
+    ]
+    edges = replace(LOSS, max_daily_loss=d("0.01"), max_drawdown_percent=d(100), max_open_positions=1)
+    assert problems_of(edges) == ()
+
+
+@pytest.mark.parametrize(
+    ("fall", "equity", "percent"),
+    [(0, 100, 0), (-5, 100, 0), (1, 99, 1), (50, 50, 50), (10, 0, 100), (10, -10, 100), (10, -20, 100)],
+)
+def test_a_drawdown_is_the_part_of_what_there_was(fall: int, equity: int, percent: int) -> None:
+    assert drawdown_percent(d(fall), d(equity)) == percent

@@ -4,7 +4,7 @@ import pytest
 
 from paceline.domain.errors import FailedPrecondition
 from paceline.domain.ids import AccountId, SubscriptionId
-from paceline.domain.kill_switch import Engaged, KillScope, Stops, Target, raised
+from paceline.domain.kill_switch import Engaged, Guarded, KillScope, Stops, Target, raised
 from paceline.domain.liquidation import LiquidationLevel
 from tests.unit.domain.given import FOLLOWER, LEADER
 
@@ -76,3 +76,22 @@ def test_a_planned_entry_is_stopped_too_and_what_is_no_copy_is_not(
     engaged: list[Engaged], copies: SubscriptionId | None, follower: AccountId, stopped: bool
 ) -> None:
     assert Stops.of(engaged).copy(copies, follower) is stopped
+
+
+@pytest.mark.parametrize(
+    ("guarded", "copies", "follower", "tripped"),
+    [
+        ([], MINE, FOLLOWER, False),
+        ([Guarded(FOLLOWER)], MINE, FOLLOWER, True),
+        ([Guarded(FOLLOWER)], OTHERS, FOLLOWER, True),
+        ([Guarded(FOLLOWER)], None, FOLLOWER, False),
+        ([Guarded(FOLLOWER)], MINE, STRANGER, False),
+        ([Guarded(FOLLOWER, MINE)], MINE, FOLLOWER, True),
+        ([Guarded(FOLLOWER, MINE)], OTHERS, FOLLOWER, False),
+        ([Guarded(FOLLOWER, MINE)], None, FOLLOWER, False),
+    ],
+)
+def test_a_guard_keeps_out_the_copies_of_its_account_or_its_subscription(
+    guarded: list[Guarded], copies: SubscriptionId | None, follower: AccountId, tripped: bool
+) -> None:
+    assert Stops.of([], guarded).tripped(copies, follower) is tripped

@@ -38,6 +38,10 @@ def test_a_baseline_says_what_was_held_before() -> None:
     assert following.after(baseline(50)).position(KEY) == LeaderPosition(own=d(30), copied=d(20))
 
 
+def test_a_baseline_of_nothing_is_nothing_held() -> None:
+    assert leader().after(baseline(0)).positions == {}
+
+
 def test_a_flat_leader_holds_no_key() -> None:
     state = fold_leader(leader(), [event(fill(10)), event(fill(-10))])
     assert state.positions == {}

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from paceline.domain.calendar import Calendar, Phase, Sessions, TradingClass
+from paceline.domain.instrument import Exchange
 from paceline.domain.market_word import Market, Word, judged_by
 from tests.unit.domain.test_calendar import AUCTIONED, NSE, SHARES, at
 
@@ -33,6 +34,11 @@ def test_a_market_that_the_broker_calls_open_is_open() -> None:
 def test_silence_leaves_the_schedule_as_it_is() -> None:
     assert shares(None).is_open(NOON)
     assert not shares(None).is_open(SUNDAY)
+
+
+def test_what_is_traded_by_its_underlying_stays_so() -> None:
+    calendar = Calendar({SHARES: NSE}, underlyings={(Exchange.MCX, "COTTON"): TradingClass.AGRI})
+    assert judged_by(calendar, {}, MINUTE_NS).underlyings == calendar.underlyings
 
 
 def test_an_old_word_counts_for_nothing() -> None:

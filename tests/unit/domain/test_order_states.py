@@ -83,3 +83,10 @@ def test_a_brokers_word_is_an_observation(
 def test_the_diagram_is_the_table() -> None:
     drawn = runpy.run_path(str(DOCS / "generate_order_states.py"))["draw"]()
     assert (DOCS / "order-states.svg").read_text() == drawn, "run python docs/generate_order_states.py"
+
+
+def test_what_cannot_follow_is_said() -> None:
+    with pytest.raises(IllegalTransition) as refused:
+        advance(CopyStatus.REJECTED, Observation.WITHDRAWN)
+    assert str(refused.value) == "WITHDRAWN cannot follow REJECTED"
+    assert (refused.value.status, refused.value.observation) == (CopyStatus.REJECTED, Observation.WITHDRAWN)

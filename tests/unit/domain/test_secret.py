@@ -59,6 +59,8 @@ def test_equal_values_are_equal_secrets_and_no_text_is_one() -> None:
     assert len({Secret("a"), Secret("a")}) == 1
     assert Secret("a") != "a"
     assert not Secret("")
+    assert Secret("a")
+    assert len({hash(Secret(text)) for text in "abcdefgh"}) > 1
 
 
 def test_copies_are_itself() -> None:

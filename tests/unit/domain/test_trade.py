@@ -1,6 +1,7 @@
 """From flat to flat: one row, whatever fills it is made of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
@@ -11,7 +12,7 @@ from paceline.domain.ids import EventIdentity
 from paceline.domain.order import Fill, Side
 from paceline.domain.position import PositionReport
 from paceline.domain.trade import Trade, after_baseline, after_fill, ended
-from tests.unit.domain.given import KEY, LEADER, NOW, d, fill
+from tests.unit.domain.given import KEY, LEADER, NOW, SHARE, d, fill
 
 PAISE = Decimal("0.01")
 moves = st.lists(
@@ -32,6 +33,32 @@ def told(*fills: Fill) -> list[Trade]:
         for changed in after_fill(standing, EventIdentity(f"e{next(_names)}"), each):
             trades[changed.trade_id] = standing = changed
     return list(trades.values())
+
+
+def test_what_is_traded_beyond_the_rest_turns_the_trade_round() -> None:
+    first, second = told(traded(10, 100, "A"), traded(-6, 110, "B"), traded(-10, 90, "C"))
+    assert (first.exited, first.exit_value, first.exit_order_id) == (d(10), d(6 * 110 + 4 * 90), "C")
+    assert (second.side, second.quantity, second.entry_value, second.entry_order_id) == (
+        Side.SELL,
+        d(6),
+        d(540),
+        "C",
+    )
+    assert (first.profit(d(2)), second.profit(d(2)), second.held) == (d(40), None, d(-6))
+
+
+def test_a_short_that_is_bought_back_lower_has_earned() -> None:
+    (trade,) = told(traded(-10, 100), traded(10, 90))
+    assert trade.profit(d(3)) == 300
+
+
+def test_a_fraction_that_was_held_before_is_a_trade_of_its_side() -> None:
+    held = PositionReport(LEADER, KEY, SHARE.exchange, SHARE.segment, d("0.5"), d(100))
+    name = EventIdentity("b")
+    (bought,) = after_baseline(None, name, held, NOW)
+    assert bought == Trade(name, LEADER, KEY, Side.BUY, NOW, quantity=d("0.5"), entry_value=d(50))
+    (sold,) = after_baseline(None, name, replace(held, quantity=d("-0.5")), NOW)
+    assert (sold.side, sold.held) == (Side.SELL, d("-0.5"))
 
 
 def test_a_trade_is_closed_by_the_order_that_brings_it_to_flat() -> None:
