@@ -14,6 +14,7 @@ import structlog
 from paceline.domain.calendar import Calendar
 from paceline.domain.copying.decision import Decision
 from paceline.domain.copying.ending import Copied, Step, Waits, closing_lines, ending_event, wind_down
+from paceline.domain.copying.mapping import followers_key
 from paceline.domain.copying.opening import Holding, beside, opening_event, take_over
 from paceline.domain.copying.view import LeaderState
 from paceline.domain.errors import NotFound, NotOwner, Unavailable
@@ -164,6 +165,8 @@ class Beginnings:
         await self._replicator.settle([tenancy.partition])
         leader = subscription.leader
         state = (await self._stores.plans.leader_states([leader]))[leader]
+        if await self._shut(subscription, state, look):
+            return False
         holdings = await self._holdings(subscription, state, look)
         if holdings is None:
             return False
@@ -181,13 +184,33 @@ class Beginnings:
         )
         return True
 
+    async def _shut(self, subscription: Subscription, state: LeaderState, look: _Look) -> bool:
+        """Whether a market of what is taken over is closed: then it begins at its opening, with all of it."""
+        held = {followers_key(subscription, key) for key in _held(subscription, state)}
+        names = sorted({key.instrument_id for key in held if key is not None})
+        now_ns, calendar = self._clock.now_ns(), self._stores.calendar
+        instruments = await self._stores.instruments.get_many(names)
+        closed = [each for each in instruments.values() if not calendar.trades(each, now_ns)]
+        look.longest_s = _LOOK_LONGEST_S
+        if not closed:
+            return False
+        opens = [
+            calendar.of(each.exchange, each.segment, calendar.class_of(each)).next_open(now_ns)
+            for each in closed
+        ]
+        soon_s = min(((each - now_ns) / _NS for each in opens if each is not None), default=_WAIT_LONGEST_S)
+        look.longest_s = min(max(soon_s, _LOOK_S), _WAIT_LONGEST_S)
+        look.began_ns = self._clock.monotonic_ns()
+        waits = f"{Waits.MARKET_CLOSED} {min(each.instrument_id for each in closed)}"
+        await self._stores.lives.wait(subscription.subscription_id, waits)
+        return True
+
     async def _holdings(
         self, subscription: Subscription, state: LeaderState, look: _Look
     ) -> Sequence[Holding] | None:
         """None while a price is waited for."""
-        forward = subscription.forward_copies
-        held = {key: each.seen_by(forward_copies=forward) for key, each in state.positions.items()}
-        keys = sorted((key for key, quantity in held.items() if quantity), key=str)
+        held = _held(subscription, state)
+        keys = sorted(held, key=str)
         at_his_price = subscription.take_over is TakeOverPolicy.AT_LEADER_PRICE
         prices = await (self._paid(state, keys) if at_his_price else self._fresh(keys))
         patient = self._clock.monotonic_ns() - look.began_ns < _PRICE_WITHIN_NS
@@ -332,3 +355,10 @@ class Beginnings:
         self._replicator.count(decisions)
         orders = [order for each in decisions for order in each.orders]
         self._dispatcher.dispatch(orders, "", [command for each in decisions for command in each.commands])
+
+
+def _held(subscription: Subscription, state: LeaderState) -> Mapping[InstrumentKey, Decimal]:
+    """What the leader holds as this subscription sees him."""
+    forward = subscription.forward_copies
+    seen = {key: each.seen_by(forward_copies=forward) for key, each in state.positions.items()}
+    return {key: quantity for key, quantity in seen.items() if quantity}

@@ -52,6 +52,7 @@ class PostgresLives:
                     made += committed.inserted
                 opened = replace(subscription, opened=True)
                 _require(await update_subscription(transaction, opened) is not None)
+                await transaction.execute(_WAIT, subscription.subscription_id, "")
                 await write_audit(transaction, [_opened(subscription, made)])
         except _Undo:
             return None

@@ -1191,7 +1191,7 @@ SELECT sum(quantity) FROM mine LEFT JOIN told ON true
 WHERE at IS NULL OR event_offset > at OR (event_offset = at AND kind = 'POSITION')
 
 -- name: subscription_wait
--- Why one that is ending has not ended yet: no setting, so it counts neither a version nor a change.
+-- Why one that begins or ends has not done so yet: no setting, so it counts neither a version nor a change.
 UPDATE subscriptions SET waits_for = $2 WHERE subscription_id = $1 AND waits_for <> $2
 
 -- name: ending_steps

@@ -968,7 +968,7 @@ class Subscription(_message.Message):
     successor_id: _builtins.str
     """The subscription that has them then, with HAND_OVER; the server's."""
     waits_for: _builtins.str
-    """Why one that is ending has not ended yet: ORDERS, MARKET_CLOSED, SESSION_UNUSABLE and others, with the
+    """Why one that takes over has not begun, or one that is ending has not ended yet: ORDERS, MARKET_CLOSED, SESSION_UNUSABLE and others, with the
     instrument; empty otherwise. The server's.
     """
     @_builtins.property

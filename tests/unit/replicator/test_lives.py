@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from paceline.domain.calendar import always_open
+from paceline.domain.calendar import Calendar, always_open
 from paceline.domain.copying.decision import Decision
 from paceline.domain.errors import Unavailable
 from paceline.domain.event import Event
@@ -101,6 +101,7 @@ class House:
         self.subscriptions.put(*subscriptions)
         self.lives = FakeLives(self.plans, self.subscriptions)
         self.market.prices[SBIN] = Price(d(100), NOW, NOW, "test")
+        self.calendar = always_open()
 
     async def born(self) -> None:
         news = FakeNews(self.subscriptions, self.people)
@@ -122,7 +123,7 @@ class House:
             self.market,  # type: ignore[arg-type]
             PortfolioShelf(self.market),  # type: ignore[arg-type]
             PriceShelf(self.market),  # type: ignore[arg-type]
-            always_open(),
+            self.calendar,
             self.clock,
             60_000,
             Silence(Signs(), dict, self.clock, Metrics(), 30_000),  # type: ignore[arg-type]
@@ -150,7 +151,7 @@ class House:
             None,  # type: ignore[arg-type]  # nobody asks what the leader paid
             self.market,  # type: ignore[arg-type]
             PriceShelf(self.market),  # type: ignore[arg-type]
-            always_open(),
+            self.calendar,
         )
         self.beginnings = Beginnings(
             stores,
@@ -228,6 +229,28 @@ async def test_without_a_price_it_waits_and_then_begins_without() -> None:
     assert house.subscriptions.rows[NAME][1].opened
     (decision,) = house.plans.decided.values()
     assert (decision.reason, decision.orders) == ("PRICE_UNKNOWN", ())
+
+
+async def test_while_a_market_is_closed_it_waits_and_takes_all_of_it_over_at_the_opening() -> None:
+    house = House(replace(a_subscription(0), take_over=TakeOverPolicy.NOW))
+    house.calendar = Calendar({})
+    await house.born()
+    house.journal.append(an_event(fill(10, trade="t1"), 1))
+    await house.read()
+    await house.look()
+    assert house.lives.waits == {NAME: f"MARKET_CLOSED {SBIN}"}
+    house.beginnings._looks[NAME].began_ns -= 31 * S
+    house.journal.append(an_event(fill(5, trade="t2"), 2))
+    await house.read()
+    await house.look()
+    assert not house.subscriptions.rows[NAME][1].opened
+    assert not house.plans.decided
+    house.calendar = always_open()
+    await house.born()
+    await house.look()
+    assert house.subscriptions.rows[NAME][1].opened
+    (decision,) = house.plans.decided.values()
+    assert [each.spec.quantity for each in decision.orders] == [15]
 
 
 async def test_one_that_cannot_end_does_not_hold_up_the_others() -> None:
