@@ -36,6 +36,7 @@ SERVICES = {
     "AuthService",
     "ExecutorService",
     "FeedService",
+    "OperationsService",
     "QueryService",
     "ReplicatorService",
     "RiskService",

@@ -1,5 +1,6 @@
 """Any value of the domain that a wire may carry."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -54,6 +55,7 @@ from paceline.domain.subscription import (
     Sizing,
     SizingMode,
     Subscription,
+    SubscriptionGuards,
     SubscriptionState,
 )
 from paceline.ports.accounts import AccountGroup, BrokerApp, GroupId
@@ -284,6 +286,9 @@ caps = st.builds(
     max_exposure=some_amount,
     max_open_positions=st.none() | counts,
 )
+subscription_guards = st.builds(
+    SubscriptionGuards, some_amount, some_amount, flags, st.sampled_from(["INR", "USDT"])
+).map(lambda each: each if each.stop_loss or each.take_profit else replace(each, currency=""))
 subscriptions = st.builds(
     Subscription,
     subscription_id=subscription_ids,
@@ -304,6 +309,7 @@ subscriptions = st.builds(
     drift=st.sampled_from(DriftPolicy),
     leader_silence_ms=st.none() | counts,
     protection=st.builds(Protection, st.sampled_from(ProtectionKind), counts),
+    guards=subscription_guards,
     instrument_mappings=st.lists(
         st.builds(InstrumentMapping, instrument_ids, instrument_ids), max_size=2
     ).map(tuple),
