@@ -16,7 +16,7 @@ UV := .make/uv/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV :=
 
-.PHONY: help setup demo up test lint format proto oracle bench chaos laws mutate docs clean
+.PHONY: help setup demo up test lint format proto oracle bench clients chaos laws mutate docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,10 @@ oracle: setup ## The vendor's own SDK, in an environment of its own, against the
 
 bench: setup ## What the parts cost on this machine, as JSON and as a table
 	@$(BIN)/paceline bench
+
+clients: $(UV) ## HTTP clients side by side, in an environment of their own
+	@UV_PROJECT_ENVIRONMENT=.make/bench $(UV) sync --locked --quiet --no-dev --extra embedded --group bench --python $(PYTHON)
+	@.make/bench/bin/python -m benchmarks clients
 
 chaos: setup ## Kill, cut, freeze and restart while trading; judged by the simulator's books
 	@$(BIN)/paceline chaos --scope feed --seed $(SEED) --minutes $(MINUTES)

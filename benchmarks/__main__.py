@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -71,6 +71,16 @@ BENCHMARKS = {
         "a price that falls through the last line to the last of the followers' sales",
         (options.FOLLOWERS, options.FALLS),
         "liquidation",
+    ),
+    "clients": Benchmark(
+        "HTTP clients over warm connections, beside bytes alone",
+        (options.FOLLOWERS, options.DELAYS, ROUNDS),
+        "clients",
+    ),
+    "baskets": Benchmark(
+        "slices of an order, one by one and as baskets",
+        (replace(options.FOLLOWERS, default=100), options.DELAYS, ROUNDS),
+        "baskets",
     ),
     "simulator": Benchmark("the broker that everything is measured against", (options.LOAD,), "simulated"),
 }

@@ -37,6 +37,24 @@ def test_a_feed_is_measured_and_every_fill_it_counts_is_in_the_brokers_books(tmp
     assert bench.left_behind() == []
 
 
+def test_clients_are_measured_and_ours_knows_what_left(tmp_path: Path) -> None:
+    """An order that was taken and never answered is not taken for one that was never sent."""
+    arguments = ("clients", "--followers", "3", "--rounds", "1", "--delays", "0", "--json", "-")
+    bench = paceline("bench", *arguments, temp=tmp_path / "t")
+    try:
+        wait_until(lambda: bench.process.poll() is not None, "the bench ends", within_s=180)
+        assert bench.wait() == 0, bench.stderr
+    finally:
+        bench.close()
+    figures = json.loads(bench.stdout)["figures"]
+    assert figures["delay_0_ms"].keys() >= {"bytes_alone", "aiohttp", "paceline"}
+    assert figures["errors"]["paceline"] == {
+        "never_sent": "BrokerNeverSent",
+        "taken_and_not_answered": "BrokerOutcomeUnknown",
+    }
+    assert bench.left_behind() == []
+
+
 def test_a_name_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
     bench = paceline("bench", "nonsense", temp=tmp_path / "t")
     assert bench.wait() == 2
