@@ -268,14 +268,15 @@ def _by_key(
 
 
 def _may_withdraw(subscription: Subscription, ledger: Ledger, body: Traded) -> bool:
-    """Entries are on their way, and the leader trades against what is wanted.
+    """Entries are on their way, and the leader trades against what is wanted; or nothing is wanted, and they
+    are being taken back.
 
     A mirror may change whatever is open, and of both sides together the ledger tells the difference alone.
     """
     if subscription.mode is CopyMode.ON_ORDER:
         return ledger != Ledger()
     side = -int(body.side) if subscription.reverse else int(body.side)
-    return bool(ledger.entries_working) and ledger.ideal * side < 0
+    return bool(ledger.entries_working) and ledger.ideal * side <= 0
 
 
 def _by_moneyness(subscriptions: Iterable[Subscription]) -> bool:

@@ -150,7 +150,7 @@ class FillPlanner:
                 quantity += abs(leg.quantity)
             unwanted += leg.unwanted
         commands = withdrawals(origin, copier.open_rows, unwanted) if unwanted else ()
-        planned = bool(orders) or bool(unwanted)
+        planned = bool(orders or commands)
         return Decision(
             decision_id=origin.decision_id,
             subscription_id=origin.subscription_id,

@@ -176,6 +176,23 @@ def test_an_exit_shrinks_what_is_working_to_what_is_still_wanted() -> None:
     assert changes(again) == [(row.order.tag, CommandKind.MODIFY, d(4))]
 
 
+def test_who_wants_nothing_and_has_nothing_to_take_back_is_skipped() -> None:
+    """An earlier exit took back all of it, or whoever has ended is not known yet to have."""
+    ledger = Ledger(ideal=d(0), entry_planned=d(10))
+    row = working(decided(10, copier()).orders[0])
+    first = decided(-4, replace(copier(), ledger=ledger, open_rows=(row,)), position=6)
+    assert changes(first) == [(row.order.tag, CommandKind.CANCEL, None)]
+    for rows in ((OpenRow(row.order, first.commands[0]),), ()):
+        again = decided(-2, replace(copier(), ledger=ledger, open_rows=rows), position=2)
+        assert (again.outcome, again.reason, again.orders, again.commands, again.entries) == (
+            Outcome.SKIPPED,
+            SkipReason.BELOW_ONE_LOT,
+            (),
+            (),
+            (),
+        )
+
+
 def test_what_is_being_cancelled_is_not_taken_back_twice() -> None:
     ledger = Ledger(ideal=d(10), entry_planned=d(10))
     row = working(decided(10, copier()).orders[0])

@@ -246,6 +246,9 @@ async def test_rows_are_read_where_an_exit_may_take_entries_back() -> None:
     assert world.commands.asked == []
     await world.views.copiers([BY_RATIO], fill(-10))
     assert world.commands.asked == [(NAME, KEY)]
+    world.plans.ledgers[NAME, KEY] = Ledger(entry_planned=d(4))
+    await world.views.copiers([BY_RATIO], fill(-10))
+    assert world.commands.asked == [(NAME, KEY)] * 2
 
 
 async def test_what_is_mapped_is_read_under_the_followers_name() -> None:
