@@ -77,16 +77,19 @@ class CopyWarden:
     _watches: dict[SubscriptionId, _Watch] = field(default_factory=dict)
     _listed_ns: int = 0
     _kept_ns: int = 0
+    _gate: RepeatGate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gate = RepeatGate(self.clock)
 
     async def run(self) -> None:
         """Until cancelled. Without the database nothing trips: what cannot be written is not done."""
-        gate = RepeatGate(self.clock)
         while True:
             await self.passes.next()
             try:
                 await self.look()
             except Unavailable as problem:
-                if gate.held_back("unreachable") is not None:
+                if self._gate.held_back("unreachable") is not None:
                     _log.error("guards.undecided", problem=str(problem))
 
     async def look(self) -> None:
@@ -126,7 +129,7 @@ class CopyWarden:
         for watch in self._watches.values():
             follower = watch.guarded.subject.account_id
             seat = self.board.seats.get(follower)
-            if seat is None:
+            if seat is None or not self._same_currency(watch, seat.currency):
                 watch.lines = None
                 continue
             if seat.fills != watch.fills:
@@ -143,6 +146,18 @@ class CopyWarden:
             for watch in (each for follower in some for each in due[follower]):
                 watch.lines = lines.get(watch.guarded.subject.subscription_id or SubscriptionId(""), [])
                 watch.read_ns = now_ns
+
+    def _same_currency(self, watch: _Watch, currency: str) -> bool:
+        """Amounts in another currency than the account's say nothing of its copies."""
+        if watch.guards.currency == currency:
+            return True
+        if self._gate.held_back(watch.guarded.subject) is not None:
+            _log.error(
+                "guards.currency",
+                subscription=watch.guarded.subject.subscription_id,
+                currency=watch.guards.currency,
+            )
+        return False
 
     def _judge(self, watch: _Watch, day: date) -> Sequence[Tripping]:
         if watch.lines is None:

@@ -1869,7 +1869,8 @@ ORDER BY tripped_at DESC, guard_trip_id DESC LIMIT $5
 
 -- name: guards_standing
 -- Whom a tripped guard keeps from entering: accounts, or one subscription of them.
-SELECT account_id, subscription_id FROM guard_trips WHERE rearmed_at IS NULL
+SELECT account_id, subscription_id FROM guard_trips t WHERE rearmed_at IS NULL AND (subscription_id IS NULL
+    OR EXISTS (SELECT FROM subscriptions s WHERE s.subscription_id = t.subscription_id AND s.state <> 'ENDED'))
 
 -- name: guard_days_forget
 -- Days that are over, but never the newest of a subject.

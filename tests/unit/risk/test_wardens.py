@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from paceline.domain.calendar import always_open, trading_day
 from paceline.domain.errors import Unavailable
 from paceline.domain.guards import AccountGuards, Copied, GuardKind, RearmPolicy, rearmed
@@ -212,8 +214,9 @@ async def test_caps_trip_beyond_what_is_allowed() -> None:
     assert stage.woken == 0
 
 
-async def test_amounts_in_another_currency_say_nothing() -> None:
-    stage = Stage(replace(LOSS, currency="USDT"))
+@pytest.mark.parametrize("guards", [LOSS, STOP])
+async def test_amounts_in_another_currency_say_nothing(guards: AccountGuards | SubscriptionGuards) -> None:
+    stage = Stage(replace(guards, currency="USDT"))
     await stage.at(800)
     assert await stage.at(700) == []
 
