@@ -215,6 +215,7 @@ class Board:
                 int(accounts.collateral[row]),
                 int(accounts.used_margin[row]),
             )
+            accounts.before_realised[row], accounts.twice[row] = seat.before.realised, True
         accounts.cash[row], accounts.realised[row] = cash, realised
         accounts.collateral[row], accounts.used_margin[row] = collateral, used_margin
         accounts.gained[row] = 0

@@ -74,6 +74,9 @@ class AccountTable(Table):
     used_margin: Ints = field(default_factory=_ints)
     funds_ns: Ints = field(default_factory=_ints)
     """When the broker was last asked; 0 is never, and then equity is not known."""
+    before_realised: Ints = field(default_factory=_ints)
+    """By the reading of the funds before the newest, where there are two of them."""
+    twice: Flags = field(default_factory=_flags)
     broken: Flags = field(default_factory=_flags)
     """Something about it could not be counted."""
     touched: Flags = field(default_factory=_flags)
@@ -87,9 +90,15 @@ class AccountTable(Table):
     """At or below this margin level something is to be done, and above `upper` too: a first sieve."""
     upper: Floats = field(default_factory=_floats)
     guarded: Flags = field(default_factory=_flags)
-    """It has guards; where its profit is above `guard_low` and not above `guard_high` none of them moves."""
+    """It has guards that are watched."""
     guard_low: Ints = field(default_factory=_ints)
-    guard_high: Ints = field(default_factory=_ints)
+    """Profit of today at or below which the loss of the day is too much."""
+    guard_peak: Ints = field(default_factory=_ints)
+    """The best profit, as today's is counted; a fall from it by so many percent is too much, 0 is none."""
+    guard_drawdown: Floats = field(default_factory=_floats)
+    guard_exposure: Floats = field(default_factory=_floats)
+    """Money in positions, and their number, that is still allowed; 0 is any."""
+    guard_positions: Ints = field(default_factory=_ints)
 
     turn: Ints = field(default_factory=_ints)
     """The pass that last changed it."""

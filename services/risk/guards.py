@@ -4,12 +4,12 @@ Columns of whole numbers tell who may be beyond a line; only those are judged ex
 else are brought up to date in turn, a few with each look.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
-import numpy as np
 import structlog
 
 from paceline.domain.errors import Unavailable
@@ -28,16 +28,18 @@ from paceline.ports.clock import Clock
 from paceline.ports.guards import Guarded, Guards, Rearming, Tripping
 from paceline.runtime.log import RepeatGate
 from services.risk.board import Board, Seat
+from services.risk.guard_sieve import FAR, beyond
 from services.risk.passes import Passes
 from services.risk.scale import DIGITS, decimal_of
 from services.risk.tripping import AT_ONCE, Register, TradingHours, tripping
 
 _log = structlog.get_logger(__name__)
 
-_FAR = 2**62
 _TURN_NS = 200_000_000
 _TURNS = 150
 """Everybody's marks are brought up to date within so many turns."""
+_MOST = 200
+"""So many are judged with one look, the others with the next: passes must not wait for all of them."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class _Watch:
     marks: Marks | None
     saved: Marks | None
     tripped: dict[GuardKind, date]
+    sifted: bool = False
+    """Its columns tell of these marks."""
 
 
 class Warden:
@@ -73,9 +77,9 @@ class Warden:
         self._gate = RepeatGate(clock)
         self._heard: set[AccountId] = set()
         self._watches: dict[AccountId, _Watch] = {}
-        self._capped: set[AccountId] = set()
         self._ring: list[AccountId] = []
         self._turned_ns = 0
+        self._first = 0
 
     def hear(self, account_id: AccountId) -> None:
         """It came, or its guards, or what tripped of them, may have changed."""
@@ -101,7 +105,7 @@ class Warden:
         turn = self._turn()
         trips: list[Tripping] = []
         due: list[Rearming] = []
-        for account_id in {*self._beyond(), *turn}:
+        for account_id in dict.fromkeys((*self._beyond(), *turn)):
             seat, watch = self._board.seats.get(account_id), self._watches.get(account_id)
             if seat is not None and watch is not None:
                 trips += self._judge(seat, watch, day)
@@ -129,7 +133,6 @@ class Warden:
 
     def _watch(self, account_id: AccountId, guarded: Guarded | None) -> None:
         seat, before = self._board.seats.get(account_id), self._watches.pop(account_id, None)
-        self._capped.discard(account_id)
         if seat is not None:
             self._board.accounts.guarded[seat.row] = False
         if seat is None or guarded is None or not isinstance(guarded.guards, AccountGuards):
@@ -140,30 +143,19 @@ class Warden:
             marks = before.marks if newer else marks
         guards = guarded.guards
         self._watches[account_id] = _Watch(guarded, guards, marks, guarded.marks, dict(guarded.tripped))
-        if guards.max_exposure is not None or guards.max_open_positions is not None:
-            self._capped.add(account_id)
         accounts, row = self._board.accounts, seat.row
         accounts.guarded[row] = True
-        accounts.guard_low[row], accounts.guard_high[row] = _FAR, _FAR
+        accounts.guard_low[row], accounts.guard_peak[row] = FAR, -FAR
 
-    def _beyond(self) -> Iterable[AccountId]:
-        """Who may be beyond a line; what is stale is not looked at."""
-        accounts, top = self._board.accounts, self._board.accounts.top
-        profit = accounts.seen_realised[:top] + accounts.unrealised[:top]
-        outside = profit <= accounts.guard_low[:top]
-        outside |= profit > accounts.guard_high[:top]
-        outside &= accounts.guarded[:top] & ~accounts.stale[:top] & (accounts.seen_funds_ns[:top] > 0)
-        rows = np.flatnonzero(outside).tolist()
-        found = [self._board.by_row[row].account.account_id for row in rows if row in self._board.by_row]
-        return [*found, *(each for each in self._capped if self._over(each))]
-
-    def _over(self, account_id: AccountId) -> bool:
-        seat, guards = self._board.seats.get(account_id), self._watches[account_id].guards
-        if seat is None or self._board.accounts.stale[seat.row]:
-            return False
-        if guards.max_open_positions is not None and len(seat.cells) > guards.max_open_positions:
-            return True
-        return guards.max_exposure is not None and self._exposure(seat) > guards.max_exposure.scaleb(DIGITS)
+    def _beyond(self) -> Sequence[AccountId]:
+        """Who may be beyond a line; of many the next few, whose turn goes round."""
+        board = self._board
+        rows = beyond(board.accounts, board.cells, board.instruments).tolist()
+        if len(rows) > _MOST:
+            at = bisect_right(rows, self._first)
+            rows = (rows[at:] + rows[:at])[:_MOST]
+            self._first = rows[-1]
+        return [board.by_row[row].account.account_id for row in rows if row in board.by_row]
 
     def _turn(self) -> Sequence[AccountId]:
         """The next few, of all; none where it is not yet time."""
@@ -179,30 +171,39 @@ class Warden:
 
     def _judge(self, seat: Seat, watch: _Watch, day: date) -> Sequence[Tripping]:
         figures, guards = self._figures(seat, day), self._applicable(seat, watch.guards)
-        marks = watch.marks = seen(watch.marks, figures)
+        marks = watch.marks = seen(self._risen(seat, watch, day), figures)
         if marks is None:
             return ()
         found = account_trips(guards, marks, figures, watch.tripped)
         if not found and figures.usable and _doubted(guards, marks, figures, watch.tripped):
             self._hurry(seat.account.account_id)
-        self._sieve(seat, watch, marks, figures)
+        self._sift(seat, watch, guards, marks)
         level = guards.level or LiquidationLevel.STOP_ENTRIES
         evidence = self._evidence(seat, figures) if found else {}
         return [tripping(watch.guarded, marks, trip, level, evidence) for trip in found]
 
-    def _sieve(self, seat: Seat, watch: _Watch, marks: Marks, figures: Figures) -> None:
-        """Where nobody has to look exactly: above every line, and not above the peak."""
-        guards = watch.guards
-        low, high = -_FAR, _FAR
-        loss, percent = guards.max_daily_loss, guards.max_drawdown_percent
-        if loss is not None and marks.opened is not None and GuardKind.DAILY_LOSS not in watch.tripped:
-            low = _units(marks.opened - loss - marks.kept)
-        if percent is not None and marks.peak is not None and GuardKind.DRAWDOWN not in watch.tripped:
-            high = _units(marks.peak - marks.kept)
-            fall = max((figures.equity + marks.peak - marks.profit) * percent / 100, Decimal(0))
-            low = max(low, _units(marks.peak - fall - marks.kept))
+    def _risen(self, seat: Seat, watch: _Watch, day: date) -> Marks | None:
+        """With the peak that passes saw since it was last judged."""
+        marks, peak = watch.marks, int(self._board.accounts.guard_peak[seat.row])
+        if marks is None or marks.peak is None or marks.day != day or not watch.sifted:
+            return marks
+        return replace(marks, peak=max(marks.peak, marks.kept + decimal_of(peak)))
+
+    def _sift(self, seat: Seat, watch: _Watch, guards: AccountGuards, marks: Marks) -> None:
+        """Lets the columns tell who has to be judged next; what stands tripped has no line."""
+
+        def armed(kind: GuardKind, line: Decimal | int | None) -> Decimal:
+            return Decimal(line or 0) if kind not in watch.tripped else Decimal(0)
+
         accounts, row = self._board.accounts, seat.row
-        accounts.guard_low[row], accounts.guard_high[row] = low, high
+        loss = armed(GuardKind.DAILY_LOSS, guards.max_daily_loss)
+        opened = marks.profit if marks.opened is None else marks.opened
+        accounts.guard_low[row] = _units(opened - loss - marks.kept) if loss else -FAR
+        accounts.guard_drawdown[row] = float(armed(GuardKind.DRAWDOWN, guards.max_drawdown_percent))
+        accounts.guard_exposure[row] = float(armed(GuardKind.EXPOSURE, guards.max_exposure).scaleb(DIGITS))
+        accounts.guard_positions[row] = int(armed(GuardKind.OPEN_POSITIONS, guards.max_open_positions))
+        accounts.guard_peak[row] = -FAR if marks.peak is None else _units(marks.peak - marks.kept)
+        watch.sifted = True
 
     def _figures(self, seat: Seat, day: date) -> Figures:
         accounts, row = self._board.accounts, seat.row
@@ -290,5 +291,5 @@ def _doubted(guards: AccountGuards, marks: Marks, figures: Figures, standing: It
 
 
 def _units(amount: Decimal) -> int:
-    """Rounded up, and one more: whoever is beyond it is looked at exactly."""
-    return max(-_FAR, min(_FAR, int(amount.scaleb(DIGITS)) + 2))
+    """Exact for what was reckoned from columns; a line that is finer is rounded up, and judged exactly."""
+    return max(-FAR, min(FAR, int(amount.scaleb(DIGITS).to_integral_value(ROUND_CEILING))))
