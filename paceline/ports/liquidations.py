@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from paceline.domain.copy_order import CopyCommand, CopyOrder
+from paceline.domain.errors import NotOwner, PacelineError
 from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition, SubscriptionId
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.ledger import Ledger, LedgerEntry
@@ -43,6 +44,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Steps of one liquidation with the orders and changes they bring."""
+
+    of: Liquidation
+    steps: Sequence[Step]
+    orders: Sequence[CopyOrder] = ()
+    lines: Sequence[LedgerEntry] = ()
+    commands: Sequence[CopyCommand] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Every one that is set must hold."""
 
@@ -51,6 +63,9 @@ class Filter:
     states: frozenset[LiquidationState] = frozenset()
     since: datetime | None = None
     before: datetime | None = None
+
+
+Ledgers = Mapping[tuple[SubscriptionId, InstrumentKey], Ledger]
 
 
 class Freezing(Protocol):
@@ -66,13 +81,16 @@ class Freezing(Protocol):
 
 
 class Liquidations(Freezing, Protocol):
-    """Writes stand under the lease of service `executor`, and raise `NotOwner` where it is stale."""
+    """Writes stand under the lease of service `executor`; where it is stale they are `NotOwner`."""
 
-    async def create(self, partition: Partition, epoch: Epoch, wanted: Liquidation) -> Liquidation:
-        """Stores it, with its freeze where it concerns the whole account; one that is stored is given back.
+    async def create(
+        self, epochs: Mapping[Partition, Epoch], wanted: Sequence[Liquidation]
+    ) -> Sequence[Liquidation | PacelineError]:
+        """Stores them in one transaction, with their freezes where they concern whole accounts.
 
-        Raises `NotFound` for an unknown account or subscription, and `AlreadyExists` where another one of the
-        same scope and level runs, or this name means something else.
+        Answers each in its order, what was stored already as it stands, or what is in its way: `NotOwner`,
+        `NotFound` for an unknown account or subscription, `AlreadyExists` where another one of the same scope
+        and level runs, or this name means something else.
         """
         ...
 
@@ -94,27 +112,20 @@ class Liquidations(Freezing, Protocol):
         self, liquidation_id: LiquidationId, *, after: int = 0, limit: int = 500
     ) -> Sequence[Step]: ...
 
-    async def rows(self, of: Liquidation) -> Sequence[CopyRow]:
-        """Its own orders, ended or not, and all of the account that have not ended; as they were planned."""
+    async def rows(self, of: Sequence[Liquidation]) -> Sequence[Sequence[CopyRow]]:
+        """Of each its own orders, ended or not, and all of the account that have not ended; as planned."""
         ...
 
-    async def ledgers(self, account_id: AccountId) -> Mapping[tuple[SubscriptionId, InstrumentKey], Ledger]:
-        """Of all its subscriptions, ended ones too."""
+    async def ledgers(self, accounts: Sequence[AccountId]) -> Sequence[Ledgers]:
+        """Of each all its subscriptions, ended ones too."""
         ...
 
-    async def step(
-        self,
-        partition: Partition,
-        epoch: Epoch,
-        of: Liquidation,
-        steps: Sequence[Step],
-        orders: Sequence[CopyOrder] = (),
-        lines: Sequence[LedgerEntry] = (),
-        commands: Sequence[CopyCommand] = (),
-    ) -> Sequence[CopyOrder]:
-        """Steps with the orders and changes they bring, and their audit; one transaction. Answers new orders.
+    async def act(
+        self, epochs: Mapping[Partition, Epoch], acts: Sequence[Act]
+    ) -> Sequence[Sequence[CopyOrder] | NotOwner]:
+        """Acts of different liquidations with their audit, in one transaction. The new orders of each.
 
-        Orders of copies are left out where their ledger no longer holds as much.
+        Where a ledger no longer holds what copies are to sell, nothing of such an act is done.
         """
         ...
 

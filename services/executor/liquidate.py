@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import structlog
 
@@ -15,8 +16,8 @@ from paceline.domain.copy_order import Cause, CauseKind, CopyCommand, CopyOrder
 from paceline.domain.copying.build import Origin
 from paceline.domain.copying.changes import cancelled
 from paceline.domain.copying.tags import decision_id_of
-from paceline.domain.errors import BrokerAuthFailed, BrokerError, NotOwner, Unavailable
-from paceline.domain.ids import AccountId, LiquidationId, Partition
+from paceline.domain.errors import BrokerAuthFailed, BrokerError, NotOwner, PacelineError, Unavailable
+from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition
 from paceline.domain.liquidation import (
     Liquidation,
     LiquidationLevel,
@@ -30,22 +31,28 @@ from paceline.domain.liquidation import (
 from paceline.domain.order import OrderReport
 from paceline.domain.partitioning import partition_of
 from paceline.ports.clock import Clock
-from paceline.ports.liquidations import Liquidations, Step
+from paceline.ports.liquidations import Act, Liquidations, Step
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.metric_names import LIQUIDATIONS_RUNNING
 from paceline.runtime.metrics import Metrics
 from paceline.runtime.partitions import Partitions
 from services.executor.freezes import Freezes
+from services.executor.grouped import Grouped
 from services.executor.hands import Hands
 from services.executor.liquidation_view import Memory, Sight, Sights
 from services.executor.outcome import Outcome
+from services.executor.turns import Rank, Turns
 
 _log = structlog.get_logger(__name__)
 
 _LOOK_S = 2.0
 _WATCH_S = 0.5
-_STIRRED_S = 0.05
+_STIRRED_S = 0.25
 """News of one moment is one look."""
+_LOOKS_AT_ONCE = 64
+_ACTS_AT_ONCE = 50
+"""Accounts in one transaction."""
+_FROZEN = "nothing else is sent from here on"
 _WAITING_PACES = 4
 """A state that waits is looked at so much less often."""
 
@@ -70,6 +77,13 @@ class _Run:
     """When a position book that was flat was asked for."""
     words: str = ""
     task: asyncio.Task[None] | None = None
+
+    @property
+    def rank(self) -> Rank:
+        """Whom nothing was done for yet goes first, and of these who has least left of his own."""
+        of = self.liquidation
+        level = Decimal("Infinity") if of.margin_level is None else of.margin_level
+        return self.memory.looks is not None, not of.whole, level
 
 
 class Liquidator:
@@ -96,24 +110,33 @@ class Liquidator:
         self._clock = clock
         self._running_gauge = metrics.gauge(LIQUIDATIONS_RUNNING)
         self._settle_ns = settle_ms * 1_000_000
-        self._pace_s = max(settle_ms / 2_000, _STIRRED_S)
+        self._pace_s = max(settle_ms / 2_000, _STIRRED_S / 5)
+        self._breath_s = min(settle_ms / 8_000, _STIRRED_S)
         self._runs: dict[LiquidationId, _Run] = {}
+        self._turns = Turns(_LOOKS_AT_ONCE)
+        self._acts: Grouped[Act, Sequence[CopyOrder]] = Grouped(self._carry_out, _ACTS_AT_ONCE)
         self._gate = RepeatGate(clock)
 
     async def begin(self, wanted: Liquidation, freeze_version: int = 0) -> Liquidation:
-        """Stored, known to whoever sends, and under way when it returns. Raises as `Liquidations.create`, and
-        `Unavailable` where the freeze that was named is not to be seen yet.
+        """As `begin_all`, of one. Raises what is in its way, and `Unavailable` where the freeze that was
+        named is not to be seen yet.
         """
-        partition = partition_of(wanted.account_id)
-        epoch = self._partitions.lease(partition).epoch
-        stored = await self._liquidations.create(partition, epoch, wanted)
-        if stored.whole:
-            await self.freezes.reload([stored.account_id])
+        (stored,) = await self.begin_all([wanted])
+        if isinstance(stored, PacelineError):
+            raise stored
         freeze = self.freezes.of(stored.account_id)
         if freeze_version and (freeze is None or freeze.version < freeze_version):
             raise Unavailable(f"freeze {freeze_version} of {stored.account_id} is not to be seen yet")
-        self._start([stored])
         return stored
+
+    async def begin_all(self, wanted: Sequence[Liquidation]) -> Sequence[Liquidation | PacelineError]:
+        """Stored, known to whoever sends, and under way when it returns; each, or what is in its way."""
+        answers = await self._liquidations.create(self._epochs(wanted), wanted)
+        stored = [each for each in answers if isinstance(each, Liquidation)]
+        if whole := [each.account_id for each in stored if each.whole]:
+            await self.freezes.reload(whole)
+        self._start(stored)
+        return answers
 
     async def watch(self, of: Liquidation) -> AsyncIterator[Step]:
         """Every step from the first, until it is done. Raises `NotOwner` once somebody else goes on."""
@@ -190,7 +213,8 @@ class Liquidator:
     async def _turn(self, run: _Run) -> bool:
         """Whether it is done. Nothing but the loss of the partition ends it otherwise."""
         try:
-            return await self._pass(run)
+            async with self._turns.turn(run.rank):
+                return await self._pass(run)
         except NotOwner:
             raise
         except BrokerAuthFailed as problem:
@@ -211,9 +235,8 @@ class Liquidator:
         of = run.liquidation
         if of.whole and self.freezes.of(of.account_id) is None:
             await self.freezes.reload([of.account_id])
-        if of.state is _S.STORED:
-            await self._tell(run, _S.FROZEN, "nothing else is sent from here on")
         if of.level is LiquidationLevel.STOP_ENTRIES:
+            await self._write(run, [])
             return await self._finish(run)
         sight = await self._sights.look(of, run.memory)
         epoch = self._partitions.lease(partition_of(of.account_id)).epoch
@@ -321,12 +344,23 @@ class Liquidator:
         orders: Sequence[CopyOrder] = (),
         commands: Sequence[CopyCommand] = (),
     ) -> Sequence[CopyOrder]:
-        of, partition = run.liquidation, partition_of(run.liquidation.account_id)
-        epoch = self._partitions.lease(partition).epoch
+        of = run.liquidation
+        if of.state is _S.STORED:
+            steps = [Step(f"state:{self._clock.now_ns()}", _S.FROZEN, _FROZEN), *steps]
+        if not steps:
+            return ()
         lines = lines_of(orders) if orders else ()
-        new = await self._liquidations.step(partition, epoch, of, steps, orders, lines, commands)
+        new = await self._acts.ask(Act(of, steps, orders, lines, commands))
         run.liquidation = replace(of, state=steps[-1].state)
         return new
+
+    async def _carry_out(self, acts: Sequence[Act]) -> Sequence[Sequence[CopyOrder] | NotOwner]:
+        return await self._liquidations.act(self._epochs(each.of for each in acts), acts)
+
+    def _epochs(self, of: Iterable[Liquidation]) -> dict[Partition, Epoch]:
+        """Of the leases that are held here."""
+        partitions = {partition_of(each.account_id) for each in of}
+        return {each: self._partitions.lease(each).epoch for each in partitions & self._partitions.held()}
 
     async def _tell(self, run: _Run, state: LiquidationState, words: str) -> None:
         """A state that is new is a step; one that waits is alarmed for as long as it does."""
@@ -341,7 +375,7 @@ class Liquidator:
 
     async def _pause(self, run: _Run) -> None:
         waits = run.liquidation.state.waits
-        await self._clock.sleep(_STIRRED_S)
+        await self._clock.sleep(self._breath_s)
         with_patience = self._pace_s * (_WAITING_PACES if waits else 1)
         waiting = asyncio.ensure_future(run.stirred.wait())
         sleeping = asyncio.ensure_future(self._clock.sleep(with_patience))

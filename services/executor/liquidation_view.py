@@ -9,7 +9,7 @@ from paceline.domain.calendar import Calendar
 from paceline.domain.copy_order import CauseKind, CopyOrder, CopyStatus, Intent
 from paceline.domain.day_end import net_of
 from paceline.domain.errors import Unavailable
-from paceline.domain.ids import BrokerOrderId, Tag
+from paceline.domain.ids import AccountId, BrokerOrderId, Tag
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.liquidation import (
     Liquidation,
@@ -25,13 +25,16 @@ from paceline.domain.order import OrderReport
 from paceline.domain.order_states import TERMINAL
 from paceline.ports.clock import Clock
 from paceline.ports.copy_orders import CopyRow
-from paceline.ports.liquidations import Liquidations
+from paceline.ports.liquidations import Ledgers, Liquidations
+from services.executor.grouped import Grouped
 from services.executor.hands import Hands
 from services.executor.lots import Lots
 
 _NOT_SEEN = frozenset({CopyStatus.PLANNED, CopyStatus.UNKNOWN})
 _SECOND_NS = 1_000_000_000
 """Brokers stamp orders with whole seconds."""
+_AT_ONCE = 100
+"""Accounts in one statement."""
 
 
 @dataclass(slots=True)
@@ -71,20 +74,32 @@ class Unreadable(Unavailable):
     """A book with rows that cannot be read proves nothing."""
 
 
-@dataclass(frozen=True, slots=True)
 class Sights:
-    liquidations: Liquidations
-    hands: Hands
-    lots: Lots
-    calendar: Calendar
-    clock: Clock
-    settle_ns: int
-    chase_ns: int
+    """What many ask of the tables in one moment is read at once."""
+
+    def __init__(
+        self,
+        liquidations: Liquidations,
+        hands: Hands,
+        lots: Lots,
+        calendar: Calendar,
+        clock: Clock,
+        settle_ns: int,
+        chase_ns: int,
+    ) -> None:
+        self._hands = hands
+        self._lots = lots
+        self._calendar = calendar
+        self._clock = clock
+        self._settle_ns = settle_ns
+        self._chase_ns = chase_ns
+        self._rows: Grouped[Liquidation, Sequence[CopyRow]] = Grouped(liquidations.rows, _AT_ONCE)
+        self._ledgers: Grouped[AccountId, Ledgers] = Grouped(liquidations.ledgers, _AT_ONCE)
 
     async def look(self, of: Liquidation, memory: Memory) -> Sight:
         """Raises a `BrokerError`, or `Unavailable`."""
-        rows = await self.liquidations.rows(of)
-        book = await self.hands.orders(of.account_id)
+        rows = await self._rows.ask(of)
+        book = await self._hands.orders(of.account_id)
         if book.malformed:
             raise Unreadable(f"{len(book.malformed)} rows of the order book cannot be read")
         mine = [row.order for row in rows if _belongs(row.order, of)]
@@ -96,7 +111,7 @@ class Sights:
         own = {order.tag: order.broker_order_id for order in mine}
         shown = {Tag(each.tag): each for each in book.reports if _is_own(each, own)}
         view = View(
-            now_ns=self.clock.now_ns(),
+            now_ns=self._clock.now_ns(),
             level=of.level,
             mine=mine,
             book={order.tag: shown[order.tag] for order in mine if order.tag in shown},
@@ -115,8 +130,8 @@ class Sights:
         others: Sequence[CopyOrder],
         ended: Sequence[tuple[CopyRow, OrderReport]],
     ) -> Sight:
-        asked_ns = self.clock.monotonic_ns()
-        book = await self.hands.positions(of.account_id)
+        asked_ns = self._clock.monotonic_ns()
+        book = await self._hands.positions(of.account_id)
         if book.malformed:
             raise Unreadable(f"{len(book.malformed)} rows of the position book cannot be read")
         net = net_of((report.key, report.quantity) for report in book.reports)
@@ -124,15 +139,15 @@ class Sights:
         keys = list(held.keys() | {order.spec.key for order in view.mine if order.status not in TERMINAL})
         markets = await self._markets(of, keys)
         whole = View(
-            now_ns=self.clock.now_ns(),
+            now_ns=self._clock.now_ns(),
             level=view.level,
             mine=view.mine,
             book=view.book,
             held=held,
-            unsure=memory.unsure(keys, asked_ns, self.settle_ns),
+            unsure=memory.unsure(keys, asked_ns, self._settle_ns),
             markets=markets,
             touched_ns=memory.touched_ns,
-            chase_ns=self.chase_ns,
+            chase_ns=self._chase_ns,
         )
         return Sight(whole, ended=ended, asked_ns=asked_ns)
 
@@ -141,7 +156,7 @@ class Sights:
     ) -> dict[InstrumentKey, Decimal]:
         """What its ledgers hold and the broker still shows, less what others are about to sell of it."""
         held: dict[InstrumentKey, Decimal] = {}
-        for (name, key), ledger in (await self.liquidations.ledgers(of.account_id)).items():
+        for (name, key), ledger in (await self._ledgers.ask(of.account_id)).items():
             if not covers(of, name, key) or not ledger.position:
                 continue
             leaving = sum((each.rest for each in others if _exits_in(each, key)), ZERO)
@@ -154,10 +169,10 @@ class Sights:
         ids = {key.instrument_id for key in keys}
         if not ids:
             return {}
-        instruments = await self.lots.of(ids)
-        now_ns = self.clock.now_ns()
-        trading = {each for each in instruments if self.calendar.trades(instruments[each], now_ns)}
-        prices = await self.hands.fresh(of.account_id, trading) if trading else {}
+        instruments = await self._lots.of(ids)
+        now_ns = self._clock.now_ns()
+        trading = {each for each in instruments if self._calendar.trades(instruments[each], now_ns)}
+        prices = await self._hands.fresh(of.account_id, trading) if trading else {}
         markets: dict[InstrumentKey, Market] = {}
         for key in keys:
             price = prices.get(key.instrument_id)
@@ -172,7 +187,7 @@ class Sights:
 
     def _remember(self, memory: Memory, mine: Sequence[CopyOrder], reports: Sequence[OrderReport]) -> None:
         """What differs from the last look moved a moment ago; at the first, what the broker's time says."""
-        now_ns, wall_ns = self.clock.monotonic_ns(), self.clock.now_ns()
+        now_ns, wall_ns = self._clock.monotonic_ns(), self._clock.now_ns()
         looks: defaultdict[InstrumentKey, set[tuple[object, ...]]] = defaultdict(set)
         for report in reports:
             looks[report.key].add((report.order_id, report.status, report.filled))
@@ -183,7 +198,7 @@ class Sights:
             late = {
                 report.key
                 for report in reports
-                if wall_ns - report.broker_time_ns < self.settle_ns + _SECOND_NS
+                if wall_ns - report.broker_time_ns < self._settle_ns + _SECOND_NS
             }
         else:
             late = {key for key, each in seen.items() if memory.looks.get(key) != each}

@@ -11,8 +11,9 @@ from paceline.adapters.wire.fields import each
 from paceline.adapters.wire.liquidations import liquidation_from_wire, step_to_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.copy_order import CopyCommand, CopyOrder
-from paceline.domain.errors import Invalid, Unavailable
+from paceline.domain.errors import Invalid, PacelineError, Unavailable
 from paceline.domain.ids import AccountId, CommandId, CopyOrderId
+from paceline.domain.liquidation import Liquidation
 from services.executor.liquidate import Liquidator
 
 _log = structlog.get_logger(__name__)
@@ -58,6 +59,24 @@ class ExecutorServicer(executor_pb2_grpc.ExecutorServiceServicer):
         stored = await self._liquidator.begin(wanted, request.freeze_version)
         async for step in self._liquidator.watch(stored):
             yield executor_pb2.LiquidateResponse(step=step_to_wire(stored.liquidation_id, step))
+
+    async def BeginLiquidations(
+        self, request: executor_pb2.BeginLiquidationsRequest, context: Any
+    ) -> executor_pb2.BeginLiquidationsResponse:
+        answer = executor_pb2.BeginLiquidationsResponse()
+        wanted: list[Liquidation] = []
+        for asked in request.liquidations:
+            try:
+                wanted.append(liquidation_from_wire(asked))
+            except Invalid as problem:  # the others are as urgent as without it
+                answer.refusals.add(liquidation_id=asked.liquidation_id, reason=str(problem))
+        await self._prepare({one.account_id for one in wanted})
+        for one, told in zip(wanted, await self._liquidator.begin_all(wanted), strict=True):
+            if isinstance(told, PacelineError):
+                answer.refusals.add(liquidation_id=one.liquidation_id, reason=str(told))
+            else:
+                answer.liquidation_ids.append(told.liquidation_id)
+        return answer
 
     async def _changes(self, commands: Sequence[CopyCommand]) -> tuple[int, int, list[CommandId]]:
         """Where the rows cannot be read now, the sweep finds them."""

@@ -70,7 +70,7 @@ class Settings(BrokerSettings):
         default=1_000, minimum=1, maximum=100_000, about="most accounts' own keys written after one pass"
     )
     summons_at_once: int = setting(
-        default=64, minimum=1, maximum=1_000, about="liquidations that executors are asked for side by side"
+        default=100, minimum=1, maximum=1_000, about="liquidations that an executor is asked for in one call"
     )
     alerts_at_once: int = setting(
         default=4, minimum=1, maximum=100, about="alerts told side by side, each on a thread of its own"

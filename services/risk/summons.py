@@ -1,7 +1,8 @@
 """Calls executors for liquidations that are wanted, again and again, until one of them has stored each."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 import grpc
@@ -18,6 +19,7 @@ from paceline.ports.liquidation_requests import LiquidationRequests, Request
 from paceline.runtime.grpc_client import ChannelPool
 from paceline.runtime.log import RepeatGate
 from paceline.runtime.routes import Routes
+from paceline.runtime.together import together
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +27,8 @@ _LOOK_S = 0.2
 _ANSWER_S = 5.0
 _AGAIN_NS = 1_000_000_000
 _BATCH = 1_000
+_FIRST = 8
+"""Of one call."""
 
 
 class Summoner:
@@ -44,7 +48,7 @@ class Summoner:
         self._channels = channels
         self._executors = executors
         self._clock = clock
-        self._places = asyncio.Semaphore(at_once)
+        self._at_once = at_once
         self._gate = RepeatGate(clock)
         self._news = asyncio.Event()
         self._tried_ns: dict[LiquidationId, int] = {}
@@ -64,7 +68,7 @@ class Summoner:
             await self._pause()
 
     async def turn(self) -> None:
-        """Asks for all that nobody acknowledged."""
+        """Asks for all that nobody acknowledged: whole accounts first, then by how little is left."""
         wanted = await self._requests.unacknowledged(self._mine(), _BATCH)
         now_ns = self._clock.monotonic_ns()
         due = [
@@ -75,43 +79,59 @@ class Summoner:
         here = {each.liquidation_id for each in wanted}
         self._tried_ns = {each: at_ns for each, at_ns in self._tried_ns.items() if each in here}
         self._tried_ns |= {each.liquidation_id: now_ns for each in due}
-        answered = await asyncio.gather(*(self._ask(each) for each in due))
-        taken = [each.liquidation_id for each, has_it in zip(due, answered, strict=True) if has_it]
-        if taken:
-            await self._requests.acknowledge(taken)
+        calls: defaultdict[str | None, list[Request]] = defaultdict(list)
+        for each in sorted(due, key=_rank):
+            calls[self._executors.address(partition_of(each.account_id))].append(each)
+        await together(self._ask_all(address, requests) for address, requests in calls.items())
 
-    async def _ask(self, request: Request) -> bool:
-        """Whether an executor told the first step: then it is stored, and he goes on by himself."""
-        async with self._places:
-            address = self._executors.address(partition_of(request.account_id))
-            problem = "nobody holds its partition"
-            if address is not None:
-                try:
-                    async with asyncio.timeout(_ANSWER_S):
-                        return await self._first_step(address, request)
-                except TimeoutError:
-                    problem = f"no answer within {_ANSWER_S:g} s"
-                except grpc.aio.AioRpcError as error:
-                    problem = error.details() or error.code().name
-                except PacelineError as error:
-                    problem = str(error)
-        self._executors.doubt()
-        if self._gate.held_back(request.liquidation_id) is not None:
-            _log.error(
-                "liquidation.unheard",
-                liquidation=request.liquidation_id,
-                account=request.account_id,
-                problem=problem,
-            )
-        return False
+    async def _ask_all(self, address: str | None, requests: Sequence[Request]) -> None:
+        """One executor, in this order: the first few alone, so that they need not wait for the others.
+        Whoever does not answer is not asked for the rest now.
+        """
+        first = min(_FIRST, self._at_once)
+        starts = [0, *range(first, len(requests), self._at_once)]
+        for start, end in zip(starts, [*starts[1:], len(requests)], strict=True):
+            some = requests[start:end]
+            answer = await self._ask(address, some)
+            if isinstance(answer, str):
+                self._unheard(some, {each.liquidation_id: answer for each in some})
+                return
+            if answer.liquidation_ids:
+                await self._requests.acknowledge(map(LiquidationId, answer.liquidation_ids))
+            self._unheard(some, {each.liquidation_id: each.reason for each in answer.refusals})
 
-    async def _first_step(self, address: str, request: Request) -> bool:
-        channel = await self._channels.channel(address)
-        call = executor_pb2_grpc.ExecutorServiceStub(channel).Liquidate(request_to_wire(request))
+    async def _ask(
+        self, address: str | None, requests: Sequence[Request]
+    ) -> executor_pb2.BeginLiquidationsResponse | str:
+        """What an executor stored, and goes on with by himself; or why there is no answer."""
+        if address is None:
+            return "nobody holds its partition"
         try:
-            return isinstance(await call.read(), executor_pb2.LiquidateResponse)
-        finally:
-            call.cancel()
+            async with asyncio.timeout(_ANSWER_S):
+                channel = await self._channels.channel(address)
+                stub = executor_pb2_grpc.ExecutorServiceStub(channel)
+                return await stub.BeginLiquidations(
+                    executor_pb2.BeginLiquidationsRequest(liquidations=map(request_to_wire, requests))
+                )
+        except TimeoutError:
+            return f"no answer within {_ANSWER_S:g} s"
+        except grpc.aio.AioRpcError as error:
+            return error.details() or error.code().name
+        except PacelineError as error:
+            return str(error)
+
+    def _unheard(self, requests: Sequence[Request], problems: Mapping[str, str]) -> None:
+        if problems:
+            self._executors.doubt()
+        for each in requests:
+            problem = problems.get(each.liquidation_id)
+            if problem is not None and self._gate.held_back(each.liquidation_id) is not None:
+                _log.error(
+                    "liquidation.unheard",
+                    liquidation=each.liquidation_id,
+                    account=each.account_id,
+                    problem=problem,
+                )
 
     async def _pause(self) -> None:
         news = asyncio.ensure_future(self._news.wait())
@@ -122,6 +142,12 @@ class Summoner:
             news.cancel()
             rest.cancel()
         self._news.clear()
+
+
+def _rank(request: Request) -> tuple[bool, Decimal]:
+    """Whole accounts before copies, then by what is left."""
+    level = _number(request.evidence.get("level"))
+    return request.subscription_id is not None, Decimal("Infinity") if level is None else level
 
 
 def request_to_wire(request: Request) -> executor_pb2.LiquidateRequest:

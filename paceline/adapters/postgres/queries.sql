@@ -1896,20 +1896,21 @@ ON CONFLICT DO NOTHING
 RETURNING liquidation_id, account_id, subscription_id, reason
 
 -- name: liquidation_requests_cascade
--- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward.
+-- The copies of everyone who follows the accounts of some liquidations, and of whoever copies these copies onward:
+-- what caused the first causes them all.
 WITH RECURSIVE led AS (
-    SELECT r.liquidation_id AS root, s.subscription_id, s.leader, s.follower
+    SELECT r.liquidation_id AS root, r.evidence, s.subscription_id, s.leader, s.follower
     FROM liquidation_requests r JOIN subscriptions s ON s.leader = r.account_id
     WHERE r.liquidation_id = ANY($1::text[]) AND s.state IN ('APPROVED', 'PAUSED')
     UNION
-    SELECT l.root, s.subscription_id, s.leader, s.follower
+    SELECT l.root, l.evidence, s.subscription_id, s.leader, s.follower
     FROM led l JOIN subscriptions s ON s.leader = l.follower
     WHERE s.state IN ('APPROVED', 'PAUSED') AND (s.settings ->> 'forward_copies')::boolean
 )
 INSERT INTO liquidation_requests
     (liquidation_id, account_id, partition, subscription_id, cause, cause_id, reason, evidence)
 SELECT l.root || '/' || l.subscription_id, l.follower, a.partition, l.subscription_id, 'CASCADE', l.root,
-    'its leader ' || l.leader || ' is being liquidated', '{}'
+    'its leader ' || l.leader || ' is being liquidated', l.evidence
 FROM led l JOIN accounts a ON a.account_id = l.follower
 ORDER BY l.subscription_id
 ON CONFLICT DO NOTHING
@@ -2269,24 +2270,36 @@ WHERE s.session_id = c.name AND s.sealed_token IS NOT DISTINCT FROM c.token
 RETURNING s.session_id AS name
 
 -- name: liquidation_insert
--- A liquidation that is new; one of its name is left as it is.
+-- Liquidations that are new and of accounts that there are; one of the same name, or of the same scope that still
+-- runs, is left as it is.
 INSERT INTO liquidations (liquidation_id, account_id, partition, subscription_id, instrument_id, product, level,
     cause, cause_id, reason, equity, currency, margin_level, prices, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'STORED')
-ON CONFLICT (liquidation_id) DO NOTHING
+SELECT g.liquidation_id, g.account_id, a.partition, g.subscription_id, g.instrument_id, g.product, g.level,
+    g.cause, g.cause_id, g.reason, g.equity, g.currency, g.margin_level, g.prices, 'STORED'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::numeric[], $11::text[], $12::numeric[], $13::jsonb[])
+    WITH ORDINALITY AS g(liquidation_id, account_id, subscription_id, instrument_id, product, level, cause,
+    cause_id, reason, equity, currency, margin_level, prices, n)
+JOIN accounts a USING (account_id)
+ORDER BY n
+ON CONFLICT DO NOTHING
 RETURNING liquidation_id
 
 -- name: liquidation_copies_of
--- Whether a subscription is one of this follower's.
-SELECT EXISTS (SELECT FROM subscriptions WHERE subscription_id = $1 AND follower = $2)
+-- Whose subscriptions they are.
+SELECT subscription_id, follower FROM subscriptions WHERE subscription_id = ANY($1::text[])
+
+-- name: liquidation_accounts
+-- Those of some accounts that there are.
+SELECT account_id FROM accounts WHERE account_id = ANY($1::text[])
 
 -- name: liquidation_get
--- One liquidation.
-SELECT * FROM liquidations WHERE liquidation_id = $1
+-- Liquidations by their names.
+SELECT * FROM liquidations WHERE liquidation_id = ANY($1::text[])
 
 -- name: liquidation_lock
--- One liquidation, kept from moving until the transaction ends.
-SELECT * FROM liquidations WHERE liquidation_id = $1 FOR UPDATE
+-- Liquidations, kept from moving until the transaction ends.
+SELECT * FROM liquidations WHERE liquidation_id = ANY($1::text[]) ORDER BY liquidation_id FOR UPDATE
 
 -- name: liquidation_running
 -- Those of some partitions that are not done, oldest first.
@@ -2304,45 +2317,52 @@ WHERE ($1::text IS NULL OR account_id = $1) AND ($2::text IS NULL OR cause = $2)
 ORDER BY started_at DESC, liquidation_id DESC LIMIT $7
 
 -- name: liquidation_step_insert
--- Steps that were not done before, numbered on; the liquidation is locked.
+-- Steps that were not done before, numbered on; their liquidations are locked.
 INSERT INTO liquidation_steps (liquidation_id, number, identity, state, detail, instrument_id, product, order_id,
     remaining)
-SELECT $1, $2 + row_number() OVER (ORDER BY n), identity, state, detail, instrument_id, product, order_id, remaining
-FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[])
-    WITH ORDINALITY AS s(identity, state, detail, instrument_id, product, order_id, remaining, n)
-WHERE NOT EXISTS (SELECT FROM liquidation_steps o WHERE o.liquidation_id = $1 AND o.identity = s.identity)
-RETURNING number, identity
+SELECT s.liquidation_id, l.steps + row_number() OVER (PARTITION BY s.liquidation_id ORDER BY n), s.identity, s.state,
+    s.detail, s.instrument_id, s.product, s.order_id, s.remaining
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[])
+    WITH ORDINALITY AS s(liquidation_id, identity, state, detail, instrument_id, product, order_id, remaining, n)
+JOIN liquidations l USING (liquidation_id)
+WHERE NOT EXISTS (
+    SELECT FROM liquidation_steps o WHERE o.liquidation_id = s.liquidation_id AND o.identity = s.identity)
+RETURNING liquidation_id, identity
 
 -- name: liquidation_move
--- What its last step says of it.
-UPDATE liquidations SET state = $2, steps = steps + $3, changed_at = clock_timestamp(),
-    finished_at = CASE WHEN $2 = 'DONE' THEN clock_timestamp() END
-WHERE liquidation_id = $1
+-- What their last steps say of them.
+UPDATE liquidations l SET state = g.state, steps = l.steps + g.written, changed_at = clock_timestamp(),
+    finished_at = CASE WHEN g.state = 'DONE' THEN clock_timestamp() END
+FROM unnest($1::text[], $2::text[], $3::integer[]) AS g(liquidation_id, state, written)
+WHERE l.liquidation_id = g.liquidation_id
 
 -- name: liquidation_steps
 -- Steps of one, in order.
 SELECT * FROM liquidation_steps WHERE liquidation_id = $1 AND number > $2 ORDER BY number LIMIT $3
 
 -- name: liquidation_rows
--- Orders of one liquidation by the beginning of their causes, and all of its account that have not ended.
-SELECT * FROM copy_orders
-WHERE account_id = $1 AND (status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
-    OR (cause_kind = 'LIQUIDATION' AND starts_with(cause_identity, $2)))
-ORDER BY planned_ns, copy_order_id
+-- Orders of liquidations by the beginning of their causes, and all of their accounts that have not ended.
+SELECT g.n, o.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS g(account_id, prefix, n)
+JOIN copy_orders o ON o.account_id = g.account_id AND (o.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+    OR (o.cause_kind = 'LIQUIDATION' AND starts_with(o.cause_identity, g.prefix)))
+ORDER BY o.planned_ns, o.copy_order_id
 
 -- name: liquidation_ledgers
--- The ledgers of a follower.
-SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = $1
+-- The ledgers of some followers.
+SELECT s.follower, l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = ANY($1::text[])
 ORDER BY l.subscription_id, l.instrument_id, l.product
 
 -- name: liquidation_ledgers_lock
--- The ledgers of a follower, kept from moving until the transaction ends.
-SELECT l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = $1
+-- The ledgers of some followers, kept from moving until the transaction ends.
+SELECT s.follower, l.* FROM ledgers l JOIN subscriptions s USING (subscription_id) WHERE s.follower = ANY($1::text[])
 ORDER BY l.subscription_id, l.instrument_id, l.product FOR UPDATE OF l
 
 -- name: freeze_raise
--- Freezes an account, never at a lower level than it is frozen at; each time is another version.
-INSERT INTO freezes AS f (account_id, frozen, level, reason, cause) VALUES ($1, true, $2, $3, $4)
+-- Freezes accounts, never at a lower level than they are frozen at; each time is another version.
+INSERT INTO freezes AS f (account_id, frozen, level, reason, cause)
+SELECT account_id, true, level, reason, cause
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS g(account_id, level, reason, cause)
+ORDER BY account_id
 ON CONFLICT (account_id) DO UPDATE SET frozen = true, changed_at = now(), version = f.version + 1,
     level = CASE WHEN f.frozen AND f.level = 'FLATTEN' THEN f.level
         WHEN f.frozen AND f.level = 'CANCEL_WORKING' AND excluded.level = 'STOP_ENTRIES' THEN f.level
@@ -2350,12 +2370,11 @@ ON CONFLICT (account_id) DO UPDATE SET frozen = true, changed_at = now(), versio
     reason = excluded.reason,
     cause = CASE WHEN f.frozen AND f.level = 'FLATTEN' AND excluded.level <> 'FLATTEN' THEN f.cause
         ELSE excluded.cause END
-RETURNING version
 
 -- name: freeze_account
 -- Who is frozen is seen to be: nothing new is planned for him.
 UPDATE accounts SET state = 'FROZEN', version = version + 1, updated_at = now()
-WHERE account_id = $1 AND state = 'ACTIVE'
+WHERE account_id = ANY($1::text[]) AND state = 'ACTIVE'
 
 -- name: freeze_thaw
 -- Who is let go on is seen to be.

@@ -445,11 +445,11 @@ class LiquidateRequest(_message.Message):
 
     @_builtins.property
     def equity(self) -> _common_pb2.Money:
-        """Equity when it began."""
+        """Equity when it began; of a cascade, the leader's."""
 
     @_builtins.property
     def margin_level_percent(self) -> _common_pb2.Decimal:
-        """Margin level when it began."""
+        """Margin level when it began; of a cascade, the leader's."""
 
     @_builtins.property
     def prices(self) -> _containers.MessageMap[_builtins.str, _common_pb2.Decimal]:
@@ -505,6 +505,86 @@ class LiquidateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiquidateResponse: _TypeAlias = LiquidateResponse  # noqa: Y015
+
+@_typing.final
+class BeginLiquidationsRequest(_message.Message):
+    """Asks to flatten many."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def liquidations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidateRequest]:
+        """Them; those of one call are stored together."""
+
+    def __init__(
+        self,
+        *,
+        liquidations: _abc.Iterable[Global___LiquidateRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidations", b"liquidations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginLiquidationsRequest: _TypeAlias = BeginLiquidationsRequest  # noqa: Y015
+
+@_typing.final
+class LiquidationRefusal(_message.Message):
+    """Why one was not stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    liquidation_id: _builtins.str
+    """Which."""
+    reason: _builtins.str
+    """Why not, in words."""
+    def __init__(
+        self,
+        *,
+        liquidation_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidation_id", b"liquidation_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiquidationRefusal: _TypeAlias = LiquidationRefusal  # noqa: Y015
+
+@_typing.final
+class BeginLiquidationsResponse(_message.Message):
+    """What is stored, and goes on by itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIQUIDATION_IDS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def liquidation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiquidationRefusal]:
+        """The others."""
+
+    def __init__(
+        self,
+        *,
+        liquidation_ids: _abc.Iterable[_builtins.str] | None = ...,
+        refusals: _abc.Iterable[Global___LiquidationRefusal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liquidation_ids", b"liquidation_ids", "refusals", b"refusals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginLiquidationsResponse: _TypeAlias = BeginLiquidationsResponse  # noqa: Y015
 
 @_typing.final
 class PlaceOrderRequest(_message.Message):

@@ -45,6 +45,11 @@ class ExecutorServiceStub:
                 request_serializer=paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateRequest.SerializeToString,
                 response_deserializer=paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateResponse.FromString,
                 _registered_method=True)
+        self.BeginLiquidations = channel.unary_unary(
+                '/paceline.api.v1.ExecutorService/BeginLiquidations',
+                request_serializer=paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsRequest.SerializeToString,
+                response_deserializer=paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsResponse.FromString,
+                _registered_method=True)
         self.PlaceOrder = channel.unary_unary(
                 '/paceline.api.v1.ExecutorService/PlaceOrder',
                 request_serializer=paceline_dot_api_dot_v1_dot_executor__pb2.PlaceOrderRequest.SerializeToString,
@@ -106,6 +111,14 @@ class ExecutorServiceServicer:
 
     def Liquidate(self, request, context):
         """Cancels and flattens until it is done, telling each step. Calling again with the same id goes on where it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginLiquidations(self, request, context):
+        """Stores many liquidations and begins with them, in the order given; returns once they are stored. What becomes of
+        each is told by Liquidate. Calling again goes on where they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +199,11 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Liquidate,
                     request_deserializer=paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateRequest.FromString,
                     response_serializer=paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateResponse.SerializeToString,
+            ),
+            'BeginLiquidations': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginLiquidations,
+                    request_deserializer=paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsRequest.FromString,
+                    response_serializer=paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsResponse.SerializeToString,
             ),
             'PlaceOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.PlaceOrder,
@@ -288,6 +306,33 @@ class ExecutorService:
             '/paceline.api.v1.ExecutorService/Liquidate',
             paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateRequest.SerializeToString,
             paceline_dot_api_dot_v1_dot_executor__pb2.LiquidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginLiquidations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paceline.api.v1.ExecutorService/BeginLiquidations',
+            paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsRequest.SerializeToString,
+            paceline_dot_api_dot_v1_dot_executor__pb2.BeginLiquidationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,6 +21,10 @@ class ExecutorServiceStub:
     """
     Liquidate: _aio.UnaryStreamMultiCallable[_executor_pb2.LiquidateRequest, _executor_pb2.LiquidateResponse]
     """Cancels and flattens until it is done, telling each step. Calling again with the same id goes on where it was."""
+    BeginLiquidations: _aio.UnaryUnaryMultiCallable[_executor_pb2.BeginLiquidationsRequest, _executor_pb2.BeginLiquidationsResponse]
+    """Stores many liquidations and begins with them, in the order given; returns once they are stored. What becomes of
+    each is told by Liquidate. Calling again goes on where they are.
+    """
     PlaceOrder: _aio.UnaryUnaryMultiCallable[_executor_pb2.PlaceOrderRequest, _executor_pb2.PlaceOrderResponse]
     """Places an order on one's own account."""
     ModifyOrder: _aio.UnaryUnaryMultiCallable[_executor_pb2.ModifyOrderRequest, _executor_pb2.ModifyOrderResponse]
@@ -58,6 +62,15 @@ class ExecutorServiceServicer:
         context: _aio.ServicerContext[_executor_pb2.LiquidateRequest, _abc.AsyncIterator[_executor_pb2.LiquidateResponse]],
     ) -> _abc.AsyncIterator[_executor_pb2.LiquidateResponse]:
         """Cancels and flattens until it is done, telling each step. Calling again with the same id goes on where it was."""
+
+    def BeginLiquidations(
+        self,
+        request: _executor_pb2.BeginLiquidationsRequest,
+        context: _aio.ServicerContext[_executor_pb2.BeginLiquidationsRequest, _abc.Awaitable[_executor_pb2.BeginLiquidationsResponse]],
+    ) -> _abc.Awaitable[_executor_pb2.BeginLiquidationsResponse]:
+        """Stores many liquidations and begins with them, in the order given; returns once they are stored. What becomes of
+        each is told by Liquidate. Calling again goes on where they are.
+        """
 
     def PlaceOrder(
         self,

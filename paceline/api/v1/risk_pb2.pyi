@@ -1243,11 +1243,11 @@ class Liquidation(_message.Message):
     """State."""
     @_builtins.property
     def equity(self) -> _common_pb2.Money:
-        """Equity when it began."""
+        """Equity when it began; of a cascade, the leader's."""
 
     @_builtins.property
     def margin_level_percent(self) -> _common_pb2.Decimal:
-        """Margin level when it began."""
+        """Margin level when it began; of a cascade, the leader's."""
 
     @_builtins.property
     def prices(self) -> _containers.MessageMap[_builtins.str, _common_pb2.Decimal]:

@@ -23,6 +23,7 @@ READS = re.compile(r"^(Get|List|Watch|Stream|Preview)[A-Z]")
 OTHERWISE_IDEMPOTENT = {
     "Execute": "batch_id",
     "Liquidate": "liquidation_id",
+    "BeginLiquidations": "liquidations",  # each has its own
     "Login": "email",  # a second login gives a second pair of tokens and harms nobody
 }
 WRITTEN_ONLY = {

@@ -1,7 +1,7 @@
 """Accounts are flattened once, whoever dies when, and nothing else leaves meanwhile."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc.aio
@@ -13,8 +13,8 @@ from paceline.api.v1 import executor_pb2, risk_pb2, subscription_pb2
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.errors import FailedPrecondition, NotFound, NotOwner
 from paceline.domain.ids import Epoch, Partition
-from paceline.domain.liquidation import Liquidation, LiquidationState
-from paceline.ports.liquidations import Step
+from paceline.domain.liquidation import LiquidationState
+from paceline.ports.liquidations import Act
 from paceline.runtime.metric_names import LIQUIDATIONS_RUNNING
 from services.executor import liquidate
 from services.risk.servicer_liquidations import LiquidationMethods
@@ -88,7 +88,7 @@ async def test_it_goes_before_two_hundred_entries_which_never_leave_and_the_free
         await stage.world.until_owned(for_hints=True)
         await stage.trade(30)
         entries = [order for _ in range(200) for order in await stage.world.plan([stage.follower])]
-        await stage.world.penalize(stage.follower, seconds=2)
+        await stage.world.penalize(stage.follower, seconds=5)
         assert await stage.world.hint(entries) == Counter(accepted=200)
         await stage.liquidate()
         assert [(each.side.value, each.qty) for each in stage.world.books()] == [(-1, 30)]
@@ -197,17 +197,11 @@ async def test_whatever_breaks_between_a_step_and_its_deed_is_taken_up_and_nothi
 ) -> None:
     """Each step is written, and then the task is lost with all it had in memory, once."""
     written: set[str] = set()
-    step = PostgresLiquidations.step
+    act = PostgresLiquidations.act
 
-    async def dies(
-        self: PostgresLiquidations,
-        partition: Partition,
-        epoch: Epoch,
-        of: Liquidation,
-        steps: Sequence[Step],
-        *rest: Any,
-    ) -> Any:
-        done = await step(self, partition, epoch, of, steps, *rest)
+    async def dies(self: PostgresLiquidations, epochs: Mapping[Partition, Epoch], acts: Sequence[Act]) -> Any:
+        done = await act(self, epochs, acts)
+        steps = [step for each in acts for step in each.steps]
         news = {each.identity for each in steps if not each.identity.startswith("state:")} - written
         written.update(news)
         if news:
@@ -215,7 +209,7 @@ async def test_whatever_breaks_between_a_step_and_its_deed_is_taken_up_and_nothi
             raise broken("lost between the step and its deed")
         return done
 
-    monkeypatch.setattr(PostgresLiquidations, "step", dies)
+    monkeypatch.setattr(PostgresLiquidations, "act", dies)
     monkeypatch.setattr(liquidate, "_LOOK_S", 0.05)
     async with a_stage(postgres_url, redis_url) as stage, stage.world.executor():
         await stage.world.until_owned()

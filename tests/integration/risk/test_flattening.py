@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from paceline.adapters.postgres.audit import PostgresAudit
 from paceline.adapters.postgres.ledgers import append_lines
 from paceline.adapters.postgres.subscriptions import PostgresSubscriptions
 from paceline.api.v1 import risk_pb2
@@ -112,3 +113,14 @@ async def test_a_leader_who_falls_is_flat_and_so_are_the_copies_of_him(
             (f"{begun}/sub-1", follower),
         ]
         assert net(here, follower) == {SBIN: 5, IDEA: 7}
+        await ruined_by(here, follower, SBIN)
+
+
+async def ruined_by(here: World, follower: AccountId, symbol: str) -> None:
+    """What ruined the leader is why the copies were sold."""
+    told = await PostgresAudit(here.database).page(subject_kind="account", subject=follower)
+    (why,) = [each.details for each in told if each.action == "liquidation.stored"]
+    assert isinstance(why["prices"], dict)
+    assert why["prices"].keys() == {symbol}
+    assert str(why["equity"]).endswith(" INR")
+    assert d(str(why["margin_level_percent"])) <= 10

@@ -120,6 +120,7 @@ async def test_a_liquidation_cascades_wherever_the_account_leads(
         (onward, names[1], "CASCADE", root),
     }
     assert next(each for each in found if each.subscription_id is None) == wanted(root)
+    assert [each.evidence for each in found] == [CAUSE] * 3
     rows = await database.fetch("SELECT account_id FROM alerts WHERE kind = 'LIQUIDATION_BEGUN'")
     assert {row["account_id"] for row in rows} == {ME, OTHER, onward}
     await requests.acknowledge([each.liquidation_id for each in found])
@@ -136,7 +137,8 @@ async def test_what_the_executor_has_done_is_known_in_the_same_transaction(
     asked = Liquidation(
         request.liquidation_id, ME, LiquidationLevel.FLATTEN, LiquidationCause.MARGIN, reason=request.reason
     )
-    stored = await liquidations.create(HOME, Epoch(5), asked)
+    (stored,) = await liquidations.create({HOME: Epoch(5)}, [asked])
+    assert isinstance(stored, Liquidation)
     assert (await states.of([ME]))[ME].ended_ns == 0
     assert await liquidations.finish(HOME, Epoch(5), stored) == ""
     assert (await states.of([ME]))[ME].ended_ns > 0
