@@ -6,7 +6,7 @@ from random import Random
 from chaos.faults.fault import CERTAIN, End, Fault, nothing_to_end
 from chaos.stage import Stage
 
-_TRUTH_MS = 10_000
+_TRUTH_MS = 30_000
 """So long a lie stands alone: a replica that is dead or stopped meanwhile hears the truth all the same."""
 _PLACES = ("place",)
 _ANY = ("place", "modify", "cancel", "orders", "positions", "funds")

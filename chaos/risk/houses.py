@@ -23,6 +23,8 @@ PATIENCE_S = 90.0
 _ENTRY_S = 30.0
 """Entries may be given up by name; exits may not."""
 _LOOK_S = 0.25
+_CALM = Decimal(60)
+"""Who did not come to hold enough of what falls would be below the first line before it falls."""
 _PLENTY = Decimal(50_000_000)
 _OWN = 7
 """What one who follows and one who does not hold in the symbol by their own hand."""
@@ -199,14 +201,15 @@ class House:
     # -- what is done at the broker
 
     async def _cushion(self, one: Round, deepest: Mapping[str, Decimal]) -> None:
-        """Money such that everyone comes to his level at the deepest price."""
+        """Money such that everyone comes to his level at the deepest price, and stands well above now."""
         levels = dict(zip(self.crew, (*one.levels, RICH), strict=True))
-        books = await self._books()
-        money = {
-            each: self.cash[each] + book.used * levels[each] / 100 - book.equity(deepest)
-            for each, book in books.items()
-            if book.used
-        }
+        money = {}
+        for client, book in (await self._books()).items():
+            if not book.used:
+                continue
+            fall = (book.equity(self.market.prices) - book.equity(deepest)) / book.used * 100
+            level = levels[client] if levels[client] + fall >= _CALM else RICH
+            money[client] = self.cash[client] + book.used * level / 100 - book.equity(deepest)
         await self._money(money)
 
     async def _money(self, cash: Mapping[str, Decimal]) -> None:

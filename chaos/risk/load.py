@@ -20,7 +20,7 @@ from chaos.verdict import Findings
 from paceline.api.v1 import common_pb2
 from paceline.cli.demo.script import Habit
 
-HOUSES = 5
+HOUSES = 4
 _PRICE_LEAST = 400
 _HEARD_S = 1.5
 """What is older than a first connect, by whole seconds, is no news: trading begins well after it."""
@@ -28,7 +28,7 @@ _ROUND_S = 20.0
 """No round begins so near to the end."""
 _APART_S = 1.5
 """Houses begin one after the other, so that at any instant one of them is falling."""
-CROSSINGS_A_MINUTE, CASCADES_A_MINUTE, KILLS_A_MINUTE = 4, 8, 1
+CROSSINGS_A_MINUTE, CASCADES_A_MINUTE, KILLS_A_MINUTE = 3, 5, 1
 
 
 class RiskLoad:
