@@ -1,6 +1,6 @@
 """Every failure says what it means and whether trying again may help."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -40,21 +40,21 @@ def test_a_rejection_keeps_the_brokers_code_and_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "text"),
+    ("of", "named"),
     [
-        (errors.BrokerNeverSent("refused"), "", "refused"),
-        (errors.BrokerNeverSent("refused", code="E1"), "E1", "E1: refused"),
-        (errors.BrokerRateLimited("slow down", retry_after_ms=1), "", "slow down"),
-        (errors.BrokerRateLimited("slow down", retry_after_ms=1, code="429"), "429", "429: slow down"),
-        (errors.BrokerOutcomeUnknown("no answer"), "", "no answer"),
-        (errors.BrokerOutcomeUnknown("no answer", code="502"), "502", "502: no answer"),
-        (errors.BrokerLoginNeeded("PIN expired"), "", "PIN expired"),
+        (errors.BrokerNeverSent, {}),
+        (errors.BrokerRateLimited, {"retry_after_ms": 1}),
+        (errors.BrokerOutcomeUnknown, {}),
+        (errors.BrokerLoginNeeded, {}),
+        (errors.BrokerRejected, {}),
     ],
 )
 def test_a_broker_is_quoted_with_his_code_where_he_gave_one(
-    error: errors.BrokerError, code: str, text: str
+    of: Callable[..., errors.BrokerError], named: dict[str, int]
 ) -> None:
-    assert (error.code, str(error)) == (code, text)
+    bare, coded = of("refused", **named), of("refused", code="E1", **named)
+    assert (bare.words, bare.code, str(bare)) == ("refused", "", "refused")
+    assert (coded.words, coded.code, str(coded)) == ("refused", "E1", "E1: refused")
 
 
 def test_who_was_away_and_what_is_broken_is_said_only_where_it_is_known() -> None:

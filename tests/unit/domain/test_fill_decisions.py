@@ -9,7 +9,8 @@ from paceline.domain.copy_order import Intent
 from paceline.domain.copying.decision import Outcome, SkipReason
 from paceline.domain.copying.movement import Movement, movement
 from paceline.domain.copying.plan import plan, plan_chunk
-from paceline.domain.copying.view import Copier, Equity, LeaderPosition, LeaderState
+from paceline.domain.copying.tags import decision_id_of
+from paceline.domain.copying.view import Copier, Equity, LeaderPosition, LeaderState, Market
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.order import Side
 from paceline.domain.subscription import (
@@ -90,6 +91,15 @@ def test_an_exit_that_comes_to_no_lot_is_held_back_by_nothing() -> None:
     (decision,) = plan(event(fill(-1)), leader(105), [waiting], market()).decisions
     assert (decision.outcome, decision.reason) == (Outcome.SKIPPED, SkipReason.BELOW_ONE_LOT)
     assert [(line.kind, line.quantity) for line in decision.entries] == [(EntryKind.IDEAL, d("-0.1"))]
+
+
+def test_a_decision_has_the_name_of_its_event_and_its_subscription() -> None:
+    happened = event(fill(10))
+    name = decision_id_of(happened.fact.identity, subscription().subscription_id)
+    (planned,) = plan(happened, leader(), [copier()], market()).decisions
+    (skipped,) = plan(happened, leader(), [copier()], Market({}, 0)).decisions
+    assert (planned.decision_id, skipped.decision_id) == (name, name)
+    assert planned.orders[0].decision_id == name
 
 
 def test_an_exit_that_waits_says_why() -> None:

@@ -17,6 +17,7 @@ from paceline.domain.copying.fold import (
 )
 from paceline.domain.copying.plan import plan
 from paceline.domain.copying.surplus import sell_surplus
+from paceline.domain.copying.tags import decision_id_of
 from paceline.domain.errors import (
     BrokerAuthFailed,
     BrokerNeverSent,
@@ -268,6 +269,17 @@ def test_a_short_surplus_is_bought_back() -> None:
     correction = sell_surplus(ORDER, "fact", short, SHARE, reference=d(100), allowance_bps=d(0), now_ns=NOW)
     assert correction is not None
     assert correction.lines[0].quantity == 3
+
+
+@pytest.mark.parametrize(("held", "side"), [("0.5", Side.SELL), ("-0.5", Side.BUY)])
+def test_a_fraction_too_much_is_closed_under_the_name_of_its_decision(held: str, side: Side) -> None:
+    ledger = Ledger(entry_planned=d(held), entry_filled=d(held))
+    coin = replace(SHARE, lot=d("0.1"))
+    correction = sell_surplus(ORDER, "fact", ledger, coin, reference=d(100), allowance_bps=d(0), now_ns=NOW)
+    assert correction is not None
+    (sale,) = correction.orders
+    assert (sale.spec.side, sale.spec.quantity, sale.leg) == (side, d("0.5"), 2)
+    assert sale.decision_id == decision_id_of("fact", ORDER.subscription_id)
 
 
 def test_no_ledger_no_surplus() -> None:

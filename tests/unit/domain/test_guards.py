@@ -191,6 +191,7 @@ def test_what_copies_came_to() -> None:
     assert result_of([replace(bought, fresh=False), sold], {})[0] is None
     assert result_of([replace(bought, price=None)], {})[0] is None
     assert result_of([replace(bought, price=NAN)], {})[0] is None
+    assert result_of([replace(bought, price=d(0))], {})[0] is None
 
 
 def test_what_left_without_a_fill_is_worth_the_price_of_that_moment_for_good() -> None:

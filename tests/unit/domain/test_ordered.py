@@ -19,6 +19,7 @@ from paceline.domain.copying.ordered import (
     problems_of_action,
     problems_of_ordered,
 )
+from paceline.domain.errors import Problem
 from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.ledger import Ledger
 from tests.unit.domain.given import KEY, SBIN, d
@@ -106,6 +107,46 @@ def test_an_action_is_announced_before_anybody_trades_at_the_new_price(
 ) -> None:
     fields = [each.field for each in problems_of_action(ACTION, at(day, hour))]
     assert fields == ([] if early else ["ex_date"])
+
+
+def rules_of(problems: tuple[Problem, ...]) -> set[str]:
+    return {problem.rule for problem in problems}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (replace(WORD, held=POSITION_MAX + 1), f"must not be beyond {POSITION_MAX}"),
+        (replace(WORD, position=d("0.5")), "must be a whole number"),
+        (replace(WORD, reason=" "), "must be set: the audit keeps it"),
+    ],
+)
+def test_what_no_person_may_say_is_told_by_rule(wrong: Ordered, rule: str) -> None:
+    assert rules_of(problems_of_ordered(wrong)) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (
+            replace(ACTION, ex_date=date(2026, 11, 22)),
+            "must be a later day, or today before the exchange opens",
+        ),
+        (replace(ACTION, instrument_id=InstrumentId("")), "must be set"),
+        (replace(ACTION, reason=""), "must be set: the audit keeps it"),
+        (replace(ACTION, new=0), f"must be between 1 and {RATIO_MAX}"),
+        (replace(ACTION, new=1), "must differ from ratio_old"),
+        (
+            replace(ACTION, kind=ActionKind.BONUS, new=1, old=2),
+            "must be more than ratio_old: a bonus gives shares",
+        ),
+        (replace(ACTION, new_instrument_id=NEW), "must be empty: only a change of name has one"),
+        (replace(RENAME, new_instrument_id=SBIN), "must be set, and another one"),
+        (replace(RENAME, new=2), "must be 1 or absent: a change of name changes no quantity"),
+    ],
+)
+def test_what_no_action_can_be_is_told_by_rule(wrong: CorporateAction, rule: str) -> None:
+    assert rules_of(problems_of_action(wrong, at(23, 12))) == {rule}
 
 
 def test_what_no_action_can_be_is_told_by_field() -> None:

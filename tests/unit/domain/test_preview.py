@@ -351,7 +351,7 @@ def test_rules_of_the_followers_groups_are_kept() -> None:
 def test_an_unknown_instrument_is_a_skip_and_no_failure() -> None:
     preview, (step,) = dry([event(fill(10))], master={})
     assert step.decision.reason is SkipReason.INSTRUMENT_UNKNOWN
-    assert (step.cost, preview.summary.orders) == (d(0), 0)
+    assert (step.cost, step.currency, preview.summary.orders) == (d(0), "", 0)
 
 
 def test_mirrored_orders_are_refused_by_name() -> None:

@@ -22,6 +22,7 @@ from paceline.domain.subscription import (
     Sizing,
     SizingMode,
     Subscription,
+    SubscriptionGuards,
     TakeOverPolicy,
     problems_of,
     require_supported,
@@ -41,6 +42,10 @@ def _allowing(bps: Decimal) -> Subscription:
 
 def _options(**options: Any) -> Subscription:
     return replace(subscription(), filters=Filters(options=OptionsFilter(**options)))
+
+
+def _guarded(**guards: Any) -> Subscription:
+    return replace(subscription(), guards=SubscriptionGuards(**guards))
 
 
 def _mapping(*pairs: tuple[InstrumentId, InstrumentId]) -> Subscription:
@@ -129,6 +134,15 @@ ALLOWANCE = "must be from 0 to below 10000"
             "protection.ticks",
             "must not be negative",
         ),
+        (_guarded(stop_loss=d(0), currency="INR"), "guards.stop_loss", "must be positive"),
+        (_guarded(take_profit=d("NaN"), currency="INR"), "guards.take_profit", "must be positive"),
+        (_guarded(stop_loss=d(1)), "guards.stop_loss", "must have a currency"),
+        (_guarded(take_profit=d(1)), "guards.take_profit", "must have a currency"),
+        (
+            _guarded(trailing=True, take_profit=d(1), currency="INR"),
+            "guards.trailing",
+            "must be off without guards.stop_loss: nothing would trail",
+        ),
         (_mapping((SBIN, SBIN)), "instrument_mappings", "must change what it names"),
         (
             _mapping((SBIN, OTHER), (SBIN, THIRD)),
@@ -173,6 +187,8 @@ def test_what_can_never_work_is_refused_by_field_and_rule(wrong: Subscription, f
     [
         subscription(ratio=100, mode=SizingMode.RISK_PERCENT),
         subscription(ratio="0.000001"),
+        subscription(ratio=101),
+        _guarded(stop_loss=d("0.01"), take_profit=d("0.01"), trailing=True, currency="INR"),
         replace(subscription(), leader_silence_ms=15_000),
         replace(subscription(), filters=Filters(max_age_ms=1)),
         _allowing(d(0)),
