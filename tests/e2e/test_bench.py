@@ -60,3 +60,20 @@ def test_a_name_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -
     assert bench.wait() == 2
     assert "there is no benchmark nonsense" in bench.stderr
     assert bench.left_behind() == []
+
+
+def test_a_liquidation_is_measured_once_everybody_was_sold_once_and_is_flat(tmp_path: Path) -> None:
+    arguments = ("liquidation", "--followers", "2", "--rounds", "1", "--json", "-")
+    bench = paceline("bench", *arguments, temp=tmp_path / "t")
+    try:
+        wait_until(lambda: bench.process.poll() is not None, "the bench ends", within_s=300)
+        assert bench.wait() == 0, bench.stderr
+    finally:
+        bench.close()
+    result = json.loads(bench.stdout)
+    figures = result["figures"]
+    assert result.keys() >= FIELDS
+    assert (result["name"], result["rounds"], figures["followers"]) == ("liquidation", 1, 2)
+    assert 0 < figures["decided_ms"]["p50"] < figures["first_ms"]["p50"] <= figures["last_ms"]["p50"]
+    assert figures["repriced_ms"].keys() == figures["bare_ms"].keys() == {"p50", "p99"}
+    assert bench.left_behind() == []
