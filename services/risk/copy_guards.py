@@ -1,7 +1,7 @@
 """Stop-loss and take-profit of subscriptions: what their copies came to, by rows and by prices.
 
 Nothing here comes from the leader. What was copied is read from the rows of the copies whenever the follower
-traded; what it is worth is reckoned anew with every pass.
+traded; what it is worth is reckoned anew with every pass, exactly where it may be beyond a line.
 """
 
 import json
@@ -23,13 +23,14 @@ from paceline.domain.guards import (
     due_again,
     result_of,
 )
-from paceline.domain.ids import AccountId, Partition, SubscriptionId
+from paceline.domain.ids import AccountId, InstrumentId, Partition, SubscriptionId
 from paceline.domain.liquidation import LiquidationLevel
 from paceline.domain.subscription import SubscriptionGuards
 from paceline.ports.clock import Clock
 from paceline.ports.guards import Guarded, Guards, Lines, Rearming, Tripping
 from paceline.runtime.log import RepeatGate
-from services.risk.board import Board
+from services.risk.board import Board, Seat
+from services.risk.copy_sieve import CopySieve, sieve_of
 from services.risk.passes import Passes
 from services.risk.scale import decimal_of
 from services.risk.tripping import Register, TradingHours, tripping
@@ -44,6 +45,8 @@ _STIRRED_NS = 5 * _NS_PER_S
 _READ_NS = 15 * _NS_PER_S
 _KEEP_NS = 15 * _NS_PER_S
 _AT_ONCE = 500
+_MOST = 200
+"""So many are judged with one look, the others with the next: passes must not wait for all of them."""
 
 
 @dataclass(slots=True)
@@ -53,13 +56,21 @@ class _Watch:
     marks: Marks | None
     saved: Marks | None
     tripped: dict[GuardKind, date]
+    seat: Seat | None = None
+    """Of the follower."""
     lines: Sequence[Lines] | None = None
     """None until they were read."""
     read_ns: int = 0
     fills: int = -1
     stirred_ns: int = 0
-    signature: tuple[object, ...] = ()
-    """Of what was last judged: the same again comes to the same."""
+    sieve: CopySieve | None = None
+    """None where it has to be judged exactly."""
+
+    def settle(self) -> None:
+        """What passes saw since it was last judged goes into its marks."""
+        sieve, self.sieve = self.sieve, None
+        if sieve is not None and self.marks is not None and self.marks.peak is not None:
+            self.marks = replace(self.marks, peak=max(self.marks.peak, sieve.peak))
 
 
 @dataclass(slots=True)
@@ -103,8 +114,11 @@ class CopyWarden:
             return
         day = self.hours.day()
         trips: list[Tripping] = []
+        left = _MOST
         for watch in self._watches.values():
-            trips += self._judge(watch, day)
+            if left and self._beyond(watch):
+                left -= 1
+                trips += self._judge(watch, day)
         await self._trip(trips)
         await self.register.rearm([each for watch in self._watches.values() for each in _due(watch, day)])
         if now_ns - self._kept_ns >= _KEEP_NS:
@@ -120,7 +134,8 @@ class CopyWarden:
             name, guards = each.subject.subscription_id, each.guards
             if name is None or not isinstance(guards, SubscriptionGuards):
                 continue
-            fresh = _Watch(each, guards, each.marks, each.marks, dict(each.tripped))
+            seat = self.board.seats.get(each.subject.account_id)
+            fresh = _Watch(each, guards, each.marks, each.marks, dict(each.tripped), seat)
             self._watches[name] = _kept(before.get(name), fresh)
 
     async def _read(self, now_ns: int) -> None:
@@ -130,7 +145,7 @@ class CopyWarden:
             follower = watch.guarded.subject.account_id
             seat = self.board.seats.get(follower)
             if seat is None or not self._same_currency(watch, seat.currency):
-                watch.lines = None
+                watch.lines, watch.sieve = None, None
                 continue
             if seat.fills != watch.fills:
                 watch.fills, watch.stirred_ns = seat.fills, now_ns
@@ -144,6 +159,7 @@ class CopyWarden:
             for line in await self.store.copies(some):
                 lines.setdefault(line.subscription_id, []).append(line)
             for watch in (each for follower in some for each in due[follower]):
+                watch.settle()
                 watch.lines = lines.get(watch.guarded.subject.subscription_id or SubscriptionId(""), [])
                 watch.read_ns = now_ns
 
@@ -159,14 +175,34 @@ class CopyWarden:
             )
         return False
 
-    def _judge(self, watch: _Watch, day: date) -> Sequence[Tripping]:
+    def _beyond(self, watch: _Watch) -> bool:
+        """Whether it has to be judged; by a price that is not fresh nothing moves."""
         if watch.lines is None:
-            return ()
-        copies = [self._priced(each) for each in watch.lines]
-        signature = (day, *copies)
-        if signature == watch.signature:
-            return ()
-        watch.signature = signature
+            return False
+        sieve, prices = watch.sieve, self.board.instruments
+        if sieve is None:
+            return all(self._judgeable(each) for each in watch.lines)
+        worth = sieve.worth(prices)
+        if worth <= sieve.top and sieve.passes(worth):
+            return False
+        if not all(self._fresh(place) for place, count in sieve.pieces if count):
+            return False
+        sieve.top = max(sieve.top, worth)
+        return not sieve.passes(worth)
+
+    def _judgeable(self, line: Lines) -> bool:
+        place = self.board.names.instruments.get(line.key.instrument_id)
+        return not line.copied.held or (place is not None and self._fresh(place))
+
+    def _fresh(self, place: int) -> bool:
+        prices, oldest_ns = self.board.instruments, self.clock.now_ns() - self.price_age_max_ms * _NS_PER_MS
+        return bool(
+            prices.price_ns[place] >= oldest_ns and not prices.unsound[place] and not prices.unlisted[place]
+        )
+
+    def _judge(self, watch: _Watch, day: date) -> Sequence[Tripping]:
+        watch.settle()
+        copies = [self._priced(each) for each in watch.lines or ()]
         known: Mapping[str, Adjustment] = watch.marks.adjusted if watch.marks else {}
         profit, adjusted = result_of(copies, known)
         marks = copies_seen(watch.marks, day, profit)
@@ -174,6 +210,10 @@ class CopyWarden:
             return ()
         marks = watch.marks = replace(marks, adjusted=adjusted)
         found = copy_trips(watch.guards, marks, profit, watch.tripped)
+        if profit is not None and not found:
+            watch.sieve = sieve_of(
+                watch.guards, marks, frozenset(watch.tripped), self._placed(copies), profit
+            )
         evidence = _evidence(copies, watch.guards) if found else {}
         return [tripping(watch.guarded, marks, trip, LiquidationLevel.FLATTEN, evidence) for trip in found]
 
@@ -182,14 +222,17 @@ class CopyWarden:
         if place is None:
             return line.copied
         prices = self.board.instruments
-        told_ns = int(prices.price_ns[place])
-        oldest_ns = self.clock.now_ns() - self.price_age_max_ms * _NS_PER_MS
         return replace(
             line.copied,
-            price=decimal_of(int(prices.price[place])) if told_ns else None,
-            fresh=told_ns >= oldest_ns and not prices.unsound[place] and not prices.unlisted[place],
+            price=decimal_of(int(prices.price[place])) if prices.price_ns[place] else None,
+            fresh=self._fresh(place),
             multiplier=Decimal(int(prices.multiplier[place])),
         )
+
+    def _placed(self, copies: Sequence[Copied]) -> Sequence[tuple[int, Copied]]:
+        """What of them is held, with the place of its instrument."""
+        places = self.board.names.instruments
+        return [(places[InstrumentId(json.loads(each.key)[0])], each) for each in copies if each.held]
 
     async def _trip(self, trips: Sequence[Tripping]) -> None:
         if not trips:
@@ -211,16 +254,17 @@ class CopyWarden:
 
 def _kept(before: _Watch | None, fresh: _Watch) -> _Watch:
     """What is in memory goes on, under what is set and stands tripped now."""
-    if before is None or before.guarded.partition != fresh.guarded.partition:
+    if before is None or before.seat is not fresh.seat:
         return fresh
     again = fresh.marks is not None and (before.marks is None or fresh.marks.arming > before.marks.arming)
+    if again or before.guards != fresh.guards or before.tripped != fresh.tripped:
+        before.settle()
     return replace(
         before,
         guarded=fresh.guarded,
         guards=fresh.guards,
         tripped=fresh.tripped,
         marks=fresh.marks if again else before.marks,
-        signature=before.signature if before.guards == fresh.guards and not again else (),
     )
 
 

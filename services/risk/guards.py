@@ -44,6 +44,7 @@ _MOST = 200
 
 @dataclass(slots=True)
 class _Watch:
+    seat: Seat
     guarded: Guarded
     guards: AccountGuards
     marks: Marks | None
@@ -138,11 +139,11 @@ class Warden:
         if seat is None or guarded is None or not isinstance(guarded.guards, AccountGuards):
             return
         marks = guarded.marks
-        if before is not None and before.marks is not None and before.guarded.subject == guarded.subject:
+        if before is not None and before.marks is not None and before.seat is seat:
             newer = marks is None or (before.marks.arming, before.marks.day) >= (marks.arming, marks.day)
             marks = before.marks if newer else marks
         guards = guarded.guards
-        self._watches[account_id] = _Watch(guarded, guards, marks, guarded.marks, dict(guarded.tripped))
+        self._watches[account_id] = _Watch(seat, guarded, guards, marks, guarded.marks, dict(guarded.tripped))
         accounts, row = self._board.accounts, seat.row
         accounts.guarded[row] = True
         accounts.guard_low[row], accounts.guard_peak[row] = FAR, -FAR

@@ -6,10 +6,24 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from paceline.domain.calendar import always_open, trading_day
 from paceline.domain.errors import Unavailable
-from paceline.domain.guards import AccountGuards, Copied, GuardKind, RearmPolicy, rearmed
+from paceline.domain.guards import (
+    AccountGuards,
+    Copied,
+    Figures,
+    GuardKind,
+    Marks,
+    RearmPolicy,
+    account_trips,
+    copies_seen,
+    copy_trips,
+    rearmed,
+    seen,
+)
 from paceline.domain.ids import AccountId, Epoch, Partition, SubscriptionId
 from paceline.domain.instrument import Exchange
 from paceline.domain.liquidation import LiquidationLevel
@@ -24,7 +38,7 @@ from services.risk.scale import price_units
 from services.risk.tripping import Register, TradingHours
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import d
-from tests.unit.risk.given import NOW, SBIN, board, fill, funds
+from tests.unit.risk.given import NOW, SBIN, account, board, fill, funds
 
 ME = AccountId("fyers:F1")
 NAME = SubscriptionId("sub-1")
@@ -274,3 +288,45 @@ async def test_copies_without_a_fresh_price_are_not_judged() -> None:
     stage.clock.advance(20)
     assert await stage.look() == []
     assert await stage.at(800) == [GuardKind.STOP_LOSS]
+
+
+paths = st.lists(st.integers(700, 900), min_size=1, max_size=12)
+
+
+@settings(max_examples=60)
+@given(paths, st.booleans())
+async def test_a_sieve_lets_nobody_through_whom_the_rules_would_trip(path: list[int], trailing: bool) -> None:
+    guards = replace(LOSS, max_drawdown_percent=d(3))
+    copies = replace(STOP, trailing=trailing, take_profit=d(600))
+    stage, other = Stage(guards), Stage(copies)
+    tripped: set[GuardKind] = set()
+    subscription: set[GuardKind] = set()
+    marks: Marks | None = None
+    of_copies: Marks | None = None
+    for price in path:
+        profit = d((price - 800) * 100)
+        day = trading_day(Exchange.NSE, stage.clock.now_ns())
+        figures = Figures(day, d(0), d(0), profit, d(100_000) + profit)
+        marks = seen(marks, figures)
+        tripped |= {trip.kind for trip in account_trips(guards, marks, figures, tripped)}
+        assert set(await stage.at(price)) == tripped
+        result = d((price - 800) * 10)
+        of_copies = copies_seen(of_copies, day, result)
+        subscription |= {trip.kind for trip in copy_trips(copies, of_copies, result, subscription)}
+        assert set(await other.at(price)) == subscription
+
+
+async def test_what_another_replica_saw_meanwhile_counts() -> None:
+    stage = Stage(replace(LOSS, max_drawdown_percent=d(3), max_daily_loss=None))
+    await stage.at(800)
+    stage.board.remove(ME)
+    row = stage.rows.of[stage.subject]
+    assert row.marks is not None
+    stage.rows.of[stage.subject] = replace(row, marks=replace(row.marks, peak=d(5_000)))
+    stage.board.admit(account("F1"))
+    stage.board.fold(fill(ME, 100, "800"))
+    stage.funds()
+    stage.funds()
+    stage.warden.hear(ME)
+    assert await stage.at("819") == []
+    assert await stage.at("818") == [GuardKind.DRAWDOWN]
