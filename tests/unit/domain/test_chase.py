@@ -81,6 +81,13 @@ def entering(side: Side, leader_price: int, limit: str) -> Chased:
     )
 
 
+def test_a_stop_that_is_chased_is_a_protected_limit_from_then_on() -> None:
+    spec = order().spec
+    stop = replace(spec, type=OrderType.STOP_LIMIT, trigger_price=d(99), protected=False)
+    chased = replace(spec, type=OrderType.LIMIT, limit_price=d(101), trigger_price=d(0), protected=True)
+    assert as_limit(stop, d(101)) == chased
+
+
 LONG_AGO: dict[str, Any] = {"began_ns": NOW - POLICY.entry_max_ms * MS}
 TABLE = [
     pytest.param(bought(), seen("100.40"), Modify(d("100.60")), id="an entry follows by its ticks"),

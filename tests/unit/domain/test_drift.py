@@ -130,6 +130,16 @@ def test_what_is_gone_is_taken_pro_rata_from_those_that_heal() -> None:
     assert (adjustment.before, adjustment.after, adjustment.evidence) == (d(10), d(5), "e")
 
 
+def test_what_is_gone_is_taken_last_from_those_whose_own_goes_first() -> None:
+    own_first = replace(share(10, name="s2"), attribution=AttributionPolicy.OWN_FIRST)
+    stands = standing(share(10), own_first, journal=15)
+    found = judged(stands, 15)
+    assert found is not None
+    (adjustment,) = lowered(KEY, stands, found, d(1), "c", "e").adjustments
+    assert {line.subscription_id for line in adjustment.lines} == {"s1"}
+    assert (adjustment.before, adjustment.after) == (d(10), d(5))
+
+
 def test_a_book_that_the_journal_does_not_bear_out_heals_nothing() -> None:
     stands = standing(share(10), journal=10)
     found = judged(stands, 0)

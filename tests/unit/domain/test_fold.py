@@ -282,6 +282,18 @@ def test_a_fraction_too_much_is_closed_under_the_name_of_its_decision(held: str,
     assert sale.decision_id == decision_id_of("fact", ORDER.subscription_id)
 
 
+def test_an_exit_that_is_being_cancelled_leaves_what_it_would_have_sold() -> None:
+    leaving = replace(HELD, ideal=d(4), exit_planned=d(-6))
+    sale = sell_surplus(
+        ORDER, "fact", leaving, SHARE, reference=d(100), allowance_bps=d(0), now_ns=NOW, leaving=d(-6)
+    )
+    assert sale is not None
+    assert sale.orders[0].spec.quantity == 6
+    assert (
+        sell_surplus(ORDER, "fact", leaving, SHARE, reference=d(100), allowance_bps=d(0), now_ns=NOW) is None
+    )
+
+
 def test_no_ledger_no_surplus() -> None:
     manual = replace(ORDER, subscription_id=None)
     sale = sell_surplus(manual, "fact", HELD, SHARE, reference=d(1), allowance_bps=d(0), now_ns=NOW)

@@ -272,13 +272,39 @@ def test_limits_of_an_account_are_refused_by_rule_and_taken_at_their_edge() -> N
         ("max_open_positions", "must be positive"),
         ("guard_level", "must be set where a guard is: it is what a trip does"),
     ]
-    edges = replace(LOSS, max_daily_loss=d("0.01"), max_drawdown_percent=d(100), max_open_positions=1)
-    assert problems_of(edges) == ()
+    for percent in (d("0.01"), d(100)):
+        edges = replace(LOSS, max_daily_loss=d("0.01"), max_drawdown_percent=percent, max_open_positions=1)
+        assert problems_of(edges) == ()
 
 
 @pytest.mark.parametrize(
     ("fall", "equity", "percent"),
-    [(0, 100, 0), (-5, 100, 0), (1, 99, 1), (50, 50, 50), (10, 0, 100), (10, -10, 100), (10, -20, 100)],
+    [
+        ("0", "100", 0),
+        ("-5", "100", 0),
+        ("0", "-10", 0),
+        ("1", "99", 1),
+        ("0.5", "0.5", 50),
+        ("10", "0", 100),
+        ("10", "-10", 100),
+        ("10", "-20", 100),
+    ],
 )
-def test_a_drawdown_is_the_part_of_what_there_was(fall: int, equity: int, percent: int) -> None:
+def test_a_drawdown_is_the_part_of_what_there_was(fall: str, equity: str, percent: int) -> None:
     assert drawdown_percent(d(fall), d(equity)) == percent
+
+
+def test_what_is_cheap_has_a_price_and_what_costs_nothing_has_none() -> None:
+    cheap = Copied("a", d(10), d(4), price=d("0.5"))
+    assert result_of([cheap], {}) == (d(1), {})
+    gone = Copied("a", d(10), d(1_000), adjusted=d(-10), price=d(0))
+    assert result_of([gone], {}) == (d(0), {"a": Adjustment(d(-10), d(-1_000))}), "at what it cost"
+    given = Copied("b", d(0), d(0), adjusted=d(5))
+    assert result_of([given], {})[1] == {"b": Adjustment(d(5), d(0))}
+
+
+def test_marks_of_copies_keep_the_newest_day_and_the_best_result() -> None:
+    marks = copies_seen(None, MONDAY, d(-3))
+    assert marks == Marks(MONDAY, profit=d(-3), opened=d(0), peak=d(0))
+    assert copies_seen(marks, TUESDAY, d(5)) == Marks(TUESDAY, profit=d(5), opened=d(0), peak=d(5))
+    assert copies_seen(marks, TUESDAY, None) == marks

@@ -78,6 +78,8 @@ def test_a_token_that_would_not_outlive_the_day_is_renewed_before_it_opens_and_o
     assert due_ns(Lifetime(0, 30 * HOUR), opening, day_end, AHEAD, 0) == 30 * HOUR - 30 * MIN
     for since in (opening - 60 * MIN, opening - 59 * MIN):
         assert due_ns(Lifetime(since, 20 * HOUR), opening, day_end, AHEAD, 0) == 20 * HOUR - 30 * MIN
+    spread = due_ns(Lifetime(0, 20 * HOUR), opening, day_end, AHEAD, 0.5)
+    assert spread == opening - 65 * MIN
     before = Lifetime(opening - 60 * MIN - 1, 20 * HOUR)
     assert due_ns(before, opening, day_end, AHEAD, 0) == opening - 60 * MIN
 

@@ -75,6 +75,7 @@ def test_an_accepted_order_is_copied_as_an_order_of_the_same_kind() -> None:
     assert (spec.quantity, spec.validity, spec.disclosed, spec.offline) == (d(50), Validity.IOC, d(10), True)
     assert (order.leader_order_id, order.intent, order.expires_ns) == ("1", Intent.ENTRY, NOW + 30 * S)
     assert not spec.protected, "his own limit is nobody's to chase"
+    assert (decision.intent, decision.side, order.leg) == (Intent.ENTRY, Side.BUY, 1)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,7 @@ def test_a_mirrored_exit_is_held_while_the_session_is_unusable() -> None:
     day.books.copier = replace(day.books.copier, session_usable=False)
     decision = day.places(100, Side.SELL)
     assert (asked(decision), decision.reason) == ([(Intent.EXIT, -50)], SkipReason.SESSION_UNUSABLE)
+    assert (decision.intent, decision.side, decision.orders[0].leg) == (Intent.EXIT, Side.SELL, 0)
 
 
 PENDING, TRANSIT = report(), report(BrokerStatus.IN_TRANSIT)

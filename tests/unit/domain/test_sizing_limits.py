@@ -7,9 +7,10 @@ import pytest
 
 from paceline.domain.copying.decision import SizingInputs, SkipReason
 from paceline.domain.copying.sizing import share
-from paceline.domain.copying.view import Copier, Equity, LotRule, Market
+from paceline.domain.copying.view import Copier, Equity, LeaderState, LotRule, Market
+from paceline.domain.ledger import Ledger
 from paceline.domain.subscription import Caps, EquityFallback, SizingMode
-from tests.unit.domain.given import SBIN, d, instrument, report, subscription
+from tests.unit.domain.given import LEADER, SBIN, d, event, fill, instrument, report, subscription
 from tests.unit.domain.test_sizing_rules import Life, bought, known, sized, stop
 
 MINE, HIS = Equity(d(2_500), 7_000), Equity(d(10_000), 9_000)
@@ -139,6 +140,44 @@ def test_fresh_equity_is_nothing_to_tell_and_an_old_one_is_told_whatever_caps_it
 def test_at_risk_the_followers_equity_is_named(equity: Equity | None, detail: str) -> None:
     decision = Life(Copier(sized("RISK_PERCENT", "2"), equity=equity)).fills(10)
     assert (decision.reason, decision.detail) == (SkipReason.EQUITY_UNKNOWN, detail)
+
+
+def test_what_money_cannot_buy_without_a_price_is_named() -> None:
+    decision = Life(Copier(sized("FIXED_NOTIONAL", "500"))).fills(10, price=0)
+    assert (decision.reason, decision.detail) == (SkipReason.PRICE_UNKNOWN, SBIN)
+
+
+def test_what_costs_one_is_capped_by_money_like_anything_else() -> None:
+    life = capped(Caps(max_notional_per_order=d(50)))
+    assert bought(life.fills(100, price=1)) == 50
+
+
+def test_an_equity_of_one_sizes() -> None:
+    assert bought(Life(Copier(sized("EQUITY_RATIO", "10000"), equity=Equity(d(1), 0))).fills(100)) == 100
+
+
+def test_a_stop_below_one_is_a_stop() -> None:
+    life = Life(Copier(sized("RISK_PERCENT", "2"), equity=MINE))
+    life.leader = replace(life.leader, orders=known(report(), stop("0.50")))
+    assert bought(life.fills(100, price=1)) == 100
+
+
+def test_a_position_that_is_only_on_its_way_is_open() -> None:
+    one = replace(subscription(), caps=Caps(max_open_positions=1))
+    coming = Ledger(ideal=d(5), entry_planned=d(5))
+    life = Life(Copier(one, coming, other_positions=1), leader=LeaderState(LEADER).after(event(fill(5))))
+    assert life.fills(5).orders
+
+
+def test_what_is_rounded_up_says_how_old_the_equity_was() -> None:
+    settings = sized(
+        "EQUITY_RATIO", "0.01", equity_fallback=EquityFallback.LAST_KNOWN, round_up_to_one_lot=True
+    )
+    decision = Life(Copier(settings, equity=Equity(d(100), 70_000, stale=True)), lot=10).fills(100)
+    assert (bought(decision), decision.detail) == (
+        d(10),
+        "sized with the last known equity of the follower, 70000 ms old",
+    )
 
 
 def test_a_stop_without_a_trigger_is_no_stop() -> None:
