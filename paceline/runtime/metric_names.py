@@ -33,6 +33,8 @@ FAST_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.
 """For what happens inside the platform."""
 WIRE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0)
 """For what waits for a broker."""
+SLIPS = (-100.0, -50.0, -20.0, -10.0, -5.0, 0.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+"""Basis points, below zero for the better."""
 SIZES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
@@ -217,6 +219,27 @@ QUEUE_DEPTH = _gauge("paceline_executor_queue_commands", "Commands waiting to be
 PLATFORM_SECONDS = _seconds(
     "paceline_executor_platform_seconds",
     "From a leader event seen to the follower's order sent.",
+    "account_type",
+)
+COPY_SECONDS = _seconds(
+    "paceline_executor_copy_seconds",
+    "Where the time of a copy went, from its leader's trade on, by part.",
+    "part",
+    "account_type",
+    buckets=WIRE_S,
+)
+SLIPPAGE_BPS = Metric(
+    "paceline_executor_slippage_basis_points",
+    MetricKind.HISTOGRAM,
+    "Difference of a copy's fill to its leader's price; above zero is worse.",
+    ("account_type",),
+    Unit.NONE,
+    SLIPS,
+)
+SLIPPAGE_MONEY = _counter(
+    "paceline_executor_slippage_money_total",
+    "That difference in money, worse and better apart.",
+    "direction",
     "account_type",
 )
 LOGINS = _counter("paceline_broker_logins_total", "Logins at brokers.", "broker", "outcome")

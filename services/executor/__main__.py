@@ -83,6 +83,7 @@ from services.executor.stops import Refusal, stopping
 from services.executor.sweep import Sweeper
 from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
+from services.executor.timing import Timing
 from services.executor.warm import Warmer
 from services.executor.windows import Windows
 
@@ -148,9 +149,8 @@ async def compose(runtime: Runtime[Settings]) -> None:
         clock,
         settings.sweep_after_ms,
     )
-    observer = Observer(
-        desks.settlement, desks.lots, partitions, clock, desks.fates.observed, desks.floor.take_in
-    )
+    hearers = (desks.fates.observed, desks.floor.take_in, desks.links.timing.traded)
+    observer = Observer(desks.settlement, desks.lots, partitions, clock, *hearers)
     follower = Follower(
         SERVICE,
         channel_pool(runtime),
@@ -244,6 +244,7 @@ def desks_of(
     kills: KillWatch,
 ) -> Desks:
     clock, links = runtime.clock, Links()
+    links.timing = Timing(runtime.metrics, trading.roster.type_of)
     settlement, lots = PostgresSettlement(database), Lots(PostgresInstruments(database), clock)
     copy_commands = PostgresCopyCommands(database)
     results = Results(copy_orders, copy_commands, settlement, lots, clock, links.written)

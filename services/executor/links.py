@@ -8,6 +8,7 @@ from services.executor.liquidate import Liquidator
 from services.executor.outcome import Answer, Outcome
 from services.executor.takeover import Sought
 from services.executor.tenure import Fates
+from services.executor.timing import Timing
 
 
 class Links:
@@ -16,8 +17,10 @@ class Links:
     fates: Fates
     changes: Changes
     liquidator: Liquidator
+    timing: Timing
 
     def written(self, outcome: Outcome, status: CopyStatus) -> None:
+        self.timing.accepted(outcome)
         self.fates.written(outcome, status)
 
     def answered(self, answer: Answer) -> None:

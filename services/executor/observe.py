@@ -1,6 +1,6 @@
 """Followers' own orders and fills, as the journal tells them, onto copy orders and ledgers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from paceline.domain.copy_order import CopyOrder
 from paceline.domain.copying.strays import is_stray
@@ -11,6 +11,7 @@ from paceline.domain.ids import Offset, Partition, Tag
 from paceline.domain.instrument import InstrumentKey
 from paceline.domain.order import Fill, OrderReport
 from paceline.ports.clock import Clock
+from paceline.ports.copy_orders import CopyFill
 from paceline.ports.settlement import Settlement, Stray
 from paceline.runtime.follow import Batch
 from paceline.runtime.partitions import Partitions
@@ -32,6 +33,7 @@ class Observer:
         clock: Clock,
         told: Callable[[CopyOrder], None],
         take_in: Callable[[Iterable[CopyOrder]], object],
+        traded: Callable[[Iterable[CopyFill], Mapping[Tag, CopyOrder]], None],
     ) -> None:
         self._settlement = settlement
         self._lots = lots
@@ -39,6 +41,7 @@ class Observer:
         self._clock = clock
         self._told = told
         self._take_in = take_in
+        self._traded = traded
 
     async def handle(self, batch: Batch) -> None:
         epochs = {partition: self._partitions.lease(partition).epoch for partition in batch}
@@ -54,6 +57,7 @@ class Observer:
         settling = Settling(told, instruments, self._clock.now_ns())
         tags = [each.tag for each in news]
         settled = await self._settlement.settle(epochs, _ends(batch), tags, settling, strays)
+        self._traded(settling.fills, settling.orders)
         for tag in {each.tag for each in news if each.partition not in settled.stale}:
             if tag in settling.orders:
                 self._told(settling.orders[tag])

@@ -23,7 +23,7 @@ from paceline.domain.ids import AccountId, CommandId, EventIdentity, InstrumentI
 from paceline.domain.instrument import Instrument
 from paceline.domain.ledger import Ledger, LedgerEntry
 from paceline.domain.money import slippage_bps, slippage_money
-from paceline.domain.order import Fill, OrderReport
+from paceline.domain.order import BrokerStatus, Fill, OrderReport
 from paceline.domain.order_states import TERMINAL, IllegalTransition
 from paceline.ports.copy_commands import CommandResult
 from paceline.ports.copy_orders import CopyFill, SendResult, StatusMove
@@ -35,6 +35,7 @@ _log = structlog.get_logger(__name__)
 _SURPLUS_ALLOWANCE_BPS = Decimal(100)
 _CENT = Decimal("0.01")
 _NO_OFFSET = Offset(0)
+_NOT_ACCEPTED = frozenset({BrokerStatus.IN_TRANSIT, BrokerStatus.REJECTED})
 _STILL_OPEN = (CommandStatus.PLANNED, CommandStatus.UNKNOWN)
 
 
@@ -118,6 +119,11 @@ class Settling:
             self._withdrawn,
         )
 
+    @property
+    def fills(self) -> Sequence[CopyFill]:
+        """Those that are new."""
+        return self._fills
+
     def _begin(self, standing: Standing) -> None:
         self.orders = dict(standing.orders)
         self._ledgers = dict(standing.ledgers)
@@ -187,11 +193,11 @@ class Settling:
         if after.spec != before.spec:
             self._specs.append((after.tag, after.spec))
         if news.event is None:
-            self._results.append(_result(news, after))
+            self._results.append(_result(news, after, self.now_ns))
             return
         if isinstance(news.told, Fill):
             self._fills.append(_fill(news.event, news.told, before, multiplier))
-        self._moves.append((news.partition, _move(news, after, multiplier)))
+        self._moves.append((news.partition, _move(news, after, multiplier, self.now_ns)))
 
     def _corrections(self) -> list[Correction]:
         """Where more is held than is wanted now, the rest is sold: late fills, lost cancels.
@@ -288,7 +294,13 @@ def _unwanted(order: CopyOrder, ledger: Ledger, lot: Decimal) -> bool:
     return entering and ledger.unwanted(lot) * int(order.spec.side) >= order.spec.quantity - order.filled
 
 
-def _move(news: News, after: CopyOrder, multiplier: Decimal) -> StatusMove:
+def _accepted_ns(told: Told, now_ns: int) -> int | None:
+    """When it was learned that the broker has it, where no answer of his said so first."""
+    shown = isinstance(told, OrderReport) and told.status not in _NOT_ACCEPTED
+    return now_ns if shown or isinstance(told, Fill) else None
+
+
+def _move(news: News, after: CopyOrder, multiplier: Decimal, now_ns: int) -> StatusMove:
     told = news.told
     filled = isinstance(told, Fill)
     bps, money = slippage(after, after.average_price, after.filled, multiplier)
@@ -298,6 +310,7 @@ def _move(news: News, after: CopyOrder, multiplier: Decimal) -> StatusMove:
         broker_order_id=after.broker_order_id,
         filled=after.filled if filled else None,
         average_price=after.average_price if filled else None,
+        accepted_ns=_accepted_ns(told, now_ns),
         filled_ns=told.broker_time_ns if isinstance(told, Fill) else None,
         slippage_bps=bps if filled else None,
         slippage_money=money if filled else None,
@@ -329,7 +342,7 @@ def _fill(event: EventIdentity, fill: Fill, order: CopyOrder, multiplier: Decima
     )
 
 
-def _result(news: News, after: CopyOrder) -> SendResult:
+def _result(news: News, after: CopyOrder, now_ns: int) -> SendResult:
     return SendResult(
         tag=after.tag,
         partition=news.partition,
@@ -339,4 +352,5 @@ def _result(news: News, after: CopyOrder) -> SendResult:
         error_code=news.code,
         error_text=news.words,
         sent_ns=news.sent_ns or None,
+        accepted_ns=_accepted_ns(news.told, now_ns),
     )

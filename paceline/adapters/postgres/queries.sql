@@ -638,7 +638,8 @@ SELECT * FROM copy_commands WHERE decision_id = ANY($1::text[]) ORDER BY decisio
 -- name: copy_command_results
 -- What became of changes; what is over stays as it is.
 UPDATE copy_commands c SET status = r.status, attempts = greatest(c.attempts, r.attempts),
-    taken = greatest(c.taken, r.taken), error_code = r.error_code, error_text = r.error_text, sent_ns = coalesce(r.sent_ns, c.sent_ns),
+    taken = greatest(c.taken, r.taken), error_code = r.error_code, error_text = r.error_text,
+    sent_ns = coalesce(r.sent_ns, c.sent_ns),
     version = c.version + 1, updated_at = now()
 FROM unnest($1::text[], $2::smallint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::bigint[],
     $8::integer[]) AS r(command_id, partition, status, attempts, error_code, error_text, sent_ns, taken)

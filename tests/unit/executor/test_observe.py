@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from paceline.domain.account import AccountType
 from paceline.domain.copy_order import CopyOrder, CopyStatus
 from paceline.domain.errors import NotOwner, Unavailable
 from paceline.domain.event import Event
@@ -13,8 +14,11 @@ from paceline.domain.order import Fill, OrderReport
 from paceline.domain.partitioning import partition_of
 from paceline.domain.subscription import AttributionPolicy
 from paceline.ports.settlement import Copies
+from paceline.runtime.metric_names import COPY_SECONDS, SLIPPAGE_BPS, SLIPPAGE_MONEY
+from paceline.runtime.metrics import Metrics
 from services.executor.lots import Lots
 from services.executor.observe import Observer
+from services.executor.timing import Timing
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import d, event, fill, report
 from tests.unit.executor.given import FOLLOWER, HOME, KEY, FakeInstruments, FakeRows, holding, order
@@ -24,6 +28,7 @@ from tests.unit.executor.given import FOLLOWER, HOME, KEY, FakeInstruments, Fake
 class World:
     rows: FakeRows
     observer: Observer
+    metrics: Metrics
     told: list[CopyOrder] = field(default_factory=list)
     taken: list[CopyOrder] = field(default_factory=list)
 
@@ -36,8 +41,10 @@ async def a_world() -> World:
     clock = FakeClock()
     rows, told, taken = FakeRows(clock), [], []  # type: FakeRows, list[CopyOrder], list[CopyOrder]
     lots = Lots(FakeInstruments(), clock)  # type: ignore[arg-type]  # as much of the port as this needs
-    observer = Observer(rows, lots, await holding(clock), clock, told.append, taken.extend)
-    return World(rows, observer, told, taken)
+    metrics = Metrics()
+    timing = Timing(metrics, lambda _account: AccountType.COPY_FOLLOWER)
+    observer = Observer(rows, lots, await holding(clock), clock, told.append, taken.extend, timing.traded)
+    return World(rows, observer, metrics, told, taken)
 
 
 def trade(order: CopyOrder, signed: int, name: str) -> Fill:
@@ -55,6 +62,24 @@ async def test_fills_and_reports_move_rows_and_the_place_in_the_journal() -> Non
     assert world.rows.status(one) is CopyStatus.FILLED
     assert [each.status for each in world.told] == [CopyStatus.FILLED]
     assert world.rows.done == {HOME: 3}
+
+
+async def test_what_fills_cost_beside_the_leader_is_counted_once() -> None:
+    """He traded at 100; ten were bought at 101, and four at 99."""
+    world, one = await a_world(), replace(order("e1"), leader_price=d(100))
+    world.rows.put(replace(one, spec=replace(one.spec, quantity=d(14))))
+    dear, cheap = (
+        replace(trade(one, signed, name), price=d(price))
+        for signed, name, price in ((10, "t1", 101), (4, "t2", 99))
+    )
+    for _ in range(2):
+        await world.tell(dear, cheap)
+    kind = {"account_type": "copy_follower"}
+    value = world.metrics.value
+    assert value(SLIPPAGE_MONEY, direction="worse", **kind) == 10
+    assert value(SLIPPAGE_MONEY, direction="better", **kind) == 4
+    assert value(SLIPPAGE_BPS, **kind) == 2
+    assert value(COPY_SECONDS, part="leader_to_filled", **kind) == 2
 
 
 async def test_what_a_follower_does_himself_moves_nothing_but_the_place() -> None:

@@ -146,6 +146,29 @@ def test_reports_of_the_socket_move_the_row_with_the_brokers_words() -> None:
     assert decided.moves[0][1].slippage_bps is None
 
 
+@pytest.mark.parametrize(
+    ("said", "learned"),
+    [
+        (BrokerStatus.PENDING, True),
+        (BrokerStatus.CANCELLED, True),
+        (BrokerStatus.REJECTED, False),
+        (BrokerStatus.IN_TRANSIT, False),
+    ],
+)
+def test_what_no_answer_said_was_accepted_is_learned_from_whatever_shows_it(
+    said: BrokerStatus, *, learned: bool
+) -> None:
+    shown = a_report(said, account=FOLLOWER, quantity=10)
+    by_socket, settling = settle(news(shown, offset=5))
+    by_book, _ = settle(
+        replace(news(shown), event=None), on=standing(replace(ORDER, status=CopyStatus.UNKNOWN))
+    )
+    when = settling.now_ns if learned else None
+    assert (by_socket.moves[0][1].accepted_ns, by_book.results[0].accepted_ns) == (when, when)
+    (traded, _) = settle(news(trade(10), offset=5))
+    assert traded.moves[0][1].accepted_ns == settling.now_ns
+
+
 def test_a_late_fill_beyond_the_target_is_sold() -> None:
     decided, _ = settle(news(trade(10), offset=5), on=standing(ledger=UNWANTED))
     ((correction,),) = (decided.corrections,)

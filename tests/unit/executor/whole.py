@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from paceline.domain.account import AccountType
 from paceline.domain.ids import AccountId, Offset, Partition
 from paceline.runtime.meter import Meter
 from paceline.runtime.metrics import Metrics
@@ -19,6 +20,7 @@ from services.executor.roster import Roster
 from services.executor.sweep import Sweeper
 from services.executor.takeover import Reconciler
 from services.executor.tenure import Fates, Tenure
+from services.executor.timing import Timing
 from services.executor.windows import Windows
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
@@ -138,6 +140,7 @@ async def an_executor() -> AsyncIterator[World]:
     )  # fmt: skip
     liquidator = NobodyLiquidates()
     fates = Fates(floor, reconciler, changes, liquidator.stir)
+    links.timing = Timing(metrics, lambda _account: AccountType.COPY_FOLLOWER)
     links.changes, links.fates = changes, fates
     sweeper = Sweeper(rows, floor, reconciler, changes, partitions, clock, 750)  # type: ignore[arg-type]
     follower = FakeFollower()
