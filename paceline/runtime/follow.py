@@ -56,6 +56,8 @@ class Follower:
     handle: Handle
     decode: Decode
     batch_max: int = 500
+    gather_ms: int = 0
+    """How long events may gather behind those that were just sent."""
     _cursors: dict[Partition, Offset] = field(default_factory=dict)
     _streams: dict[Partition, _Stream] = field(default_factory=dict)
     _busy: set[Partition] = field(default_factory=set)
@@ -140,6 +142,7 @@ class Follower:
                 for partition in stream.partitions & self._cursors.keys()
             ],
             batch_max=self.batch_max,
+            gather_ms=self.gather_ms,
         )
         responses = feed_pb2_grpc.FeedServiceStub(channel).StreamEvents(request)
         try:

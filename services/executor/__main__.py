@@ -159,6 +159,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
         observer.handle,
         lambda response: [event_from_wire(each) for each in response.events],
         settings.stream_batch_events,
+        settings.stream_gather_ms,
     )
     liquidator = liquidator_of(runtime, stores, partitions, trading, desks)
     offsets = PostgresOffsets(database)

@@ -62,6 +62,9 @@ class Settings(BrokerSettings):
     stream_batch_events: int = setting(
         default=500, minimum=1, maximum=2_000, about="most events taken from a feed at once"
     )
+    stream_gather_ms: int = setting(
+        default=50, minimum=0, maximum=1_000, about="how long events gather at a feed behind those just sent"
+    )
     warm_connections: int = setting(
         default=0, minimum=0, maximum=5_000, about="connections to the broker opened ahead, per egress"
     )

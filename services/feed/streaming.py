@@ -15,6 +15,7 @@ from services.feed.hub import Hub, Stretch
 _BATCH_MAX = 500
 _BATCH_LIMIT = 2_000
 _HEARTBEAT_S = 2.0
+_GATHER_MAX_MS = 1_000
 
 Encode = Callable[[Event, bool], event_pb2.Event]
 
@@ -43,6 +44,12 @@ def batch_of(request: feed_pb2.StreamEventsRequest) -> int:
     return min(request.batch_max or _BATCH_MAX, _BATCH_LIMIT)
 
 
+def gather_s_of(request: feed_pb2.StreamEventsRequest) -> float:
+    if not 0 <= request.gather_ms <= _GATHER_MAX_MS:
+        raise Invalid("gather_ms", f"must be from 0 to {_GATHER_MAX_MS}")
+    return request.gather_ms / 1000
+
+
 class EventStreams:
     """Opens streams on the hub; a partition that is not held here is refused with the owner's code."""
 
@@ -59,13 +66,15 @@ class EventStreams:
         self, request: feed_pb2.StreamEventsRequest
     ) -> AsyncIterator[feed_pb2.StreamEventsResponse]:
         """Responses until every partition has ended; at least a heartbeat every few seconds."""
-        cursors, batch_max = cursors_of(request), batch_of(request)
+        cursors, batch_max, gather_s = cursors_of(request), batch_of(request), gather_s_of(request)
         self._require_served(cursors)
         reader = self._hub.open(cursors, batch_max)
         try:
             while reader.cursors and not self._draining.is_set():
                 stretch = await reader.next(_HEARTBEAT_S)
                 yield self._response(stretch, reader.cursors, raw=request.include_raw)
+                if gather_s and 0 < len(stretch.events) < batch_max:
+                    await self._clock.sleep(gather_s)
         finally:
             self._hub.close(reader)
 

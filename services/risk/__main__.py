@@ -127,6 +127,7 @@ class Parts:
             self.books.handle,
             lambda response: [event_from_wire(each) for each in response.events],
             settings.stream_batch_events,
+            settings.stream_gather_ms,
         )
         self.ticks = TickFollower(
             SERVICE,

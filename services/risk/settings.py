@@ -54,6 +54,9 @@ class Settings(BrokerSettings):
     stream_batch_events: int = setting(
         default=500, minimum=1, maximum=2_000, about="most events taken from a feed at once"
     )
+    stream_gather_ms: int = setting(
+        default=20, minimum=0, maximum=1_000, about="how long events gather at a feed behind those just sent"
+    )
     material_change_bps: int = setting(
         default=10,
         minimum=0,

@@ -27,17 +27,17 @@ from paceline.api.v1 import event_pb2 as paceline_dot_api_dot_v1_dot_event__pb2
 from paceline.api.v1 import session_pb2 as paceline_dot_api_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apaceline/api/v1/feed.proto\x12\x0fpaceline.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpaceline/api/v1/event.proto\x1a\x1dpaceline/api/v1/session.proto\"4\n\x0fPartitionCursor\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"Y\n\rPartitionHead\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x13\n\x0bhead_offset\x18\x02 \x01(\x03\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x12\r\n\x05\x65poch\x18\x04 \x01(\x03\"m\n\x0cPartitionEnd\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32#.paceline.api.v1.PartitionEndReason\x12\x15\n\rowner_address\x18\x03 \x01(\t\"\x82\x01\n\x13StreamEventsRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x31\n\x07\x63ursors\x18\x02 \x03(\x0b\x32 .paceline.api.v1.PartitionCursor\x12\x13\n\x0binclude_raw\x18\x03 \x01(\x08\x12\x11\n\tbatch_max\x18\x04 \x01(\x05\"\xab\x01\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.paceline.api.v1.Event\x12-\n\x05heads\x18\x02 \x03(\x0b\x32\x1e.paceline.api.v1.PartitionHead\x12+\n\x04\x65nds\x18\x03 \x03(\x0b\x32\x1d.paceline.api.v1.PartitionEnd\x12\x0f\n\x07sent_ns\x18\x04 \x01(\x03\"\xd8\x01\n\x04Tick\x12\x15\n\rinstrument_id\x18\x01 \x01(\t\x12\r\n\x05scale\x18\x02 \x01(\r\x12\x0c\n\x04last\x18\x03 \x01(\x12\x12\x0b\n\x03\x62id\x18\x04 \x01(\x12\x12\x0b\n\x03\x61sk\x18\x05 \x01(\x12\x12\x16\n\x0eprevious_close\x18\x06 \x01(\x12\x12\x18\n\x10\x65xchange_time_ns\x18\x07 \x01(\x03\x12\x13\n\x0breceived_ns\x18\x08 \x01(\x03\x12,\n\x06source\x18\t \x01(\x0e\x32\x1c.paceline.api.v1.PriceSource\x12\r\n\x05stale\x18\n \x01(\x08\"p\n\x12StreamTicksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x11\n\tsubscribe\x18\x02 \x03(\t\x12\x13\n\x0bunsubscribe\x18\x03 \x03(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x13\n\x0binterval_ms\x18\x05 \x01(\x05\"l\n\x13StreamTicksResponse\x12$\n\x05ticks\x18\x01 \x03(\x0b\x32\x15.paceline.api.v1.Tick\x12\x1e\n\x16unknown_instrument_ids\x18\x02 \x03(\t\x12\x0f\n\x07sent_ns\x18\x03 \x01(\x03\">\n\x10GetQuotesRequest\x12\x16\n\x0einstrument_ids\x18\x01 \x03(\t\x12\x12\n\nmax_age_ms\x18\x02 \x01(\x05\"Y\n\x11GetQuotesResponse\x12$\n\x05ticks\x18\x01 \x03(\x0b\x32\x15.paceline.api.v1.Tick\x12\x1e\n\x16unknown_instrument_ids\x18\x02 \x03(\t\"T\n\x1c\x46\x65\x65\x64ServiceGetSessionRequest\x12\x14\n\nsession_id\x18\x01 \x01(\tH\x00\x12\x14\n\naccount_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06target\"J\n\x1d\x46\x65\x65\x64ServiceGetSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"w\n\x1e\x46\x65\x65\x64ServiceListSessionsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.paceline.api.v1.SessionFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x1f\x46\x65\x65\x64ServiceListSessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.paceline.api.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n FeedServiceConnectSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"N\n!FeedServiceConnectSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"]\n#FeedServiceDisconnectSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Q\n$FeedServiceDisconnectSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"F\n\x1c\x46\x65\x65\x64ServiceStartLoginRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"r\n\x1d\x46\x65\x65\x64ServiceStartLoginResponse\x12\x11\n\tlogin_url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x1f\x46\x65\x65\x64ServiceCompleteLoginRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x34\n\ncredential\x18\x04 \x01(\x0b\x32 .paceline.api.v1.LoginCredential\"M\n FeedServiceCompleteLoginResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session*}\n\x12PartitionEndReason\x12$\n PARTITION_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aPARTITION_END_REASON_MOVED\x10\x01\x12!\n\x1dPARTITION_END_REASON_DRAINING\x10\x02*t\n\x0bPriceSource\x12\x1c\n\x18PRICE_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13PRICE_SOURCE_SOCKET\x10\x01\x12\x16\n\x12PRICE_SOURCE_QUOTE\x10\x02\x12\x16\n\x12PRICE_SOURCE_CLOSE\x10\x03\x32\xdd\x07\n\x0b\x46\x65\x65\x64Service\x12]\n\x0cStreamEvents\x12$.paceline.api.v1.StreamEventsRequest\x1a%.paceline.api.v1.StreamEventsResponse0\x01\x12\\\n\x0bStreamTicks\x12#.paceline.api.v1.StreamTicksRequest\x1a$.paceline.api.v1.StreamTicksResponse(\x01\x30\x01\x12R\n\tGetQuotes\x12!.paceline.api.v1.GetQuotesRequest\x1a\".paceline.api.v1.GetQuotesResponse\x12k\n\nGetSession\x12-.paceline.api.v1.FeedServiceGetSessionRequest\x1a..paceline.api.v1.FeedServiceGetSessionResponse\x12q\n\x0cListSessions\x12/.paceline.api.v1.FeedServiceListSessionsRequest\x1a\x30.paceline.api.v1.FeedServiceListSessionsResponse\x12w\n\x0e\x43onnectSession\x12\x31.paceline.api.v1.FeedServiceConnectSessionRequest\x1a\x32.paceline.api.v1.FeedServiceConnectSessionResponse\x12\x80\x01\n\x11\x44isconnectSession\x12\x34.paceline.api.v1.FeedServiceDisconnectSessionRequest\x1a\x35.paceline.api.v1.FeedServiceDisconnectSessionResponse\x12k\n\nStartLogin\x12-.paceline.api.v1.FeedServiceStartLoginRequest\x1a..paceline.api.v1.FeedServiceStartLoginResponse\x12t\n\rCompleteLogin\x12\x30.paceline.api.v1.FeedServiceCompleteLoginRequest\x1a\x31.paceline.api.v1.FeedServiceCompleteLoginResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apaceline/api/v1/feed.proto\x12\x0fpaceline.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpaceline/api/v1/event.proto\x1a\x1dpaceline/api/v1/session.proto\"4\n\x0fPartitionCursor\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"Y\n\rPartitionHead\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x13\n\x0bhead_offset\x18\x02 \x01(\x03\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x12\r\n\x05\x65poch\x18\x04 \x01(\x03\"m\n\x0cPartitionEnd\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32#.paceline.api.v1.PartitionEndReason\x12\x15\n\rowner_address\x18\x03 \x01(\t\"\x95\x01\n\x13StreamEventsRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x31\n\x07\x63ursors\x18\x02 \x03(\x0b\x32 .paceline.api.v1.PartitionCursor\x12\x13\n\x0binclude_raw\x18\x03 \x01(\x08\x12\x11\n\tbatch_max\x18\x04 \x01(\x05\x12\x11\n\tgather_ms\x18\x05 \x01(\x05\"\xab\x01\n\x14StreamEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.paceline.api.v1.Event\x12-\n\x05heads\x18\x02 \x03(\x0b\x32\x1e.paceline.api.v1.PartitionHead\x12+\n\x04\x65nds\x18\x03 \x03(\x0b\x32\x1d.paceline.api.v1.PartitionEnd\x12\x0f\n\x07sent_ns\x18\x04 \x01(\x03\"\xd8\x01\n\x04Tick\x12\x15\n\rinstrument_id\x18\x01 \x01(\t\x12\r\n\x05scale\x18\x02 \x01(\r\x12\x0c\n\x04last\x18\x03 \x01(\x12\x12\x0b\n\x03\x62id\x18\x04 \x01(\x12\x12\x0b\n\x03\x61sk\x18\x05 \x01(\x12\x12\x16\n\x0eprevious_close\x18\x06 \x01(\x12\x12\x18\n\x10\x65xchange_time_ns\x18\x07 \x01(\x03\x12\x13\n\x0breceived_ns\x18\x08 \x01(\x03\x12,\n\x06source\x18\t \x01(\x0e\x32\x1c.paceline.api.v1.PriceSource\x12\r\n\x05stale\x18\n \x01(\x08\"p\n\x12StreamTicksRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x11\n\tsubscribe\x18\x02 \x03(\t\x12\x13\n\x0bunsubscribe\x18\x03 \x03(\t\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12\x13\n\x0binterval_ms\x18\x05 \x01(\x05\"l\n\x13StreamTicksResponse\x12$\n\x05ticks\x18\x01 \x03(\x0b\x32\x15.paceline.api.v1.Tick\x12\x1e\n\x16unknown_instrument_ids\x18\x02 \x03(\t\x12\x0f\n\x07sent_ns\x18\x03 \x01(\x03\">\n\x10GetQuotesRequest\x12\x16\n\x0einstrument_ids\x18\x01 \x03(\t\x12\x12\n\nmax_age_ms\x18\x02 \x01(\x05\"Y\n\x11GetQuotesResponse\x12$\n\x05ticks\x18\x01 \x03(\x0b\x32\x15.paceline.api.v1.Tick\x12\x1e\n\x16unknown_instrument_ids\x18\x02 \x03(\t\"T\n\x1c\x46\x65\x65\x64ServiceGetSessionRequest\x12\x14\n\nsession_id\x18\x01 \x01(\tH\x00\x12\x14\n\naccount_id\x18\x02 \x01(\tH\x00\x42\x08\n\x06target\"J\n\x1d\x46\x65\x65\x64ServiceGetSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"w\n\x1e\x46\x65\x65\x64ServiceListSessionsRequest\x12.\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1e.paceline.api.v1.SessionFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x1f\x46\x65\x65\x64ServiceListSessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.paceline.api.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n FeedServiceConnectSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"N\n!FeedServiceConnectSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"]\n#FeedServiceDisconnectSessionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Q\n$FeedServiceDisconnectSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session\"F\n\x1c\x46\x65\x65\x64ServiceStartLoginRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"r\n\x1d\x46\x65\x65\x64ServiceStartLoginResponse\x12\x11\n\tlogin_url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x1f\x46\x65\x65\x64ServiceCompleteLoginRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x34\n\ncredential\x18\x04 \x01(\x0b\x32 .paceline.api.v1.LoginCredential\"M\n FeedServiceCompleteLoginResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.paceline.api.v1.Session*}\n\x12PartitionEndReason\x12$\n PARTITION_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aPARTITION_END_REASON_MOVED\x10\x01\x12!\n\x1dPARTITION_END_REASON_DRAINING\x10\x02*t\n\x0bPriceSource\x12\x1c\n\x18PRICE_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13PRICE_SOURCE_SOCKET\x10\x01\x12\x16\n\x12PRICE_SOURCE_QUOTE\x10\x02\x12\x16\n\x12PRICE_SOURCE_CLOSE\x10\x03\x32\xdd\x07\n\x0b\x46\x65\x65\x64Service\x12]\n\x0cStreamEvents\x12$.paceline.api.v1.StreamEventsRequest\x1a%.paceline.api.v1.StreamEventsResponse0\x01\x12\\\n\x0bStreamTicks\x12#.paceline.api.v1.StreamTicksRequest\x1a$.paceline.api.v1.StreamTicksResponse(\x01\x30\x01\x12R\n\tGetQuotes\x12!.paceline.api.v1.GetQuotesRequest\x1a\".paceline.api.v1.GetQuotesResponse\x12k\n\nGetSession\x12-.paceline.api.v1.FeedServiceGetSessionRequest\x1a..paceline.api.v1.FeedServiceGetSessionResponse\x12q\n\x0cListSessions\x12/.paceline.api.v1.FeedServiceListSessionsRequest\x1a\x30.paceline.api.v1.FeedServiceListSessionsResponse\x12w\n\x0e\x43onnectSession\x12\x31.paceline.api.v1.FeedServiceConnectSessionRequest\x1a\x32.paceline.api.v1.FeedServiceConnectSessionResponse\x12\x80\x01\n\x11\x44isconnectSession\x12\x34.paceline.api.v1.FeedServiceDisconnectSessionRequest\x1a\x35.paceline.api.v1.FeedServiceDisconnectSessionResponse\x12k\n\nStartLogin\x12-.paceline.api.v1.FeedServiceStartLoginRequest\x1a..paceline.api.v1.FeedServiceStartLoginResponse\x12t\n\rCompleteLogin\x12\x30.paceline.api.v1.FeedServiceCompleteLoginRequest\x1a\x31.paceline.api.v1.FeedServiceCompleteLoginResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paceline.api.v1.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARTITIONENDREASON']._serialized_start=2434
-  _globals['_PARTITIONENDREASON']._serialized_end=2559
-  _globals['_PRICESOURCE']._serialized_start=2561
-  _globals['_PRICESOURCE']._serialized_end=2677
+  _globals['_PARTITIONENDREASON']._serialized_start=2453
+  _globals['_PARTITIONENDREASON']._serialized_end=2578
+  _globals['_PRICESOURCE']._serialized_start=2580
+  _globals['_PRICESOURCE']._serialized_end=2696
   _globals['_PARTITIONCURSOR']._serialized_start=140
   _globals['_PARTITIONCURSOR']._serialized_end=192
   _globals['_PARTITIONHEAD']._serialized_start=194
@@ -45,43 +45,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTITIONEND']._serialized_start=285
   _globals['_PARTITIONEND']._serialized_end=394
   _globals['_STREAMEVENTSREQUEST']._serialized_start=397
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=527
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=530
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=701
-  _globals['_TICK']._serialized_start=704
-  _globals['_TICK']._serialized_end=920
-  _globals['_STREAMTICKSREQUEST']._serialized_start=922
-  _globals['_STREAMTICKSREQUEST']._serialized_end=1034
-  _globals['_STREAMTICKSRESPONSE']._serialized_start=1036
-  _globals['_STREAMTICKSRESPONSE']._serialized_end=1144
-  _globals['_GETQUOTESREQUEST']._serialized_start=1146
-  _globals['_GETQUOTESREQUEST']._serialized_end=1208
-  _globals['_GETQUOTESRESPONSE']._serialized_start=1210
-  _globals['_GETQUOTESRESPONSE']._serialized_end=1299
-  _globals['_FEEDSERVICEGETSESSIONREQUEST']._serialized_start=1301
-  _globals['_FEEDSERVICEGETSESSIONREQUEST']._serialized_end=1385
-  _globals['_FEEDSERVICEGETSESSIONRESPONSE']._serialized_start=1387
-  _globals['_FEEDSERVICEGETSESSIONRESPONSE']._serialized_end=1461
-  _globals['_FEEDSERVICELISTSESSIONSREQUEST']._serialized_start=1463
-  _globals['_FEEDSERVICELISTSESSIONSREQUEST']._serialized_end=1582
-  _globals['_FEEDSERVICELISTSESSIONSRESPONSE']._serialized_start=1584
-  _globals['_FEEDSERVICELISTSESSIONSRESPONSE']._serialized_end=1686
-  _globals['_FEEDSERVICECONNECTSESSIONREQUEST']._serialized_start=1688
-  _globals['_FEEDSERVICECONNECTSESSIONREQUEST']._serialized_end=1762
-  _globals['_FEEDSERVICECONNECTSESSIONRESPONSE']._serialized_start=1764
-  _globals['_FEEDSERVICECONNECTSESSIONRESPONSE']._serialized_end=1842
-  _globals['_FEEDSERVICEDISCONNECTSESSIONREQUEST']._serialized_start=1844
-  _globals['_FEEDSERVICEDISCONNECTSESSIONREQUEST']._serialized_end=1937
-  _globals['_FEEDSERVICEDISCONNECTSESSIONRESPONSE']._serialized_start=1939
-  _globals['_FEEDSERVICEDISCONNECTSESSIONRESPONSE']._serialized_end=2020
-  _globals['_FEEDSERVICESTARTLOGINREQUEST']._serialized_start=2022
-  _globals['_FEEDSERVICESTARTLOGINREQUEST']._serialized_end=2092
-  _globals['_FEEDSERVICESTARTLOGINRESPONSE']._serialized_start=2094
-  _globals['_FEEDSERVICESTARTLOGINRESPONSE']._serialized_end=2208
-  _globals['_FEEDSERVICECOMPLETELOGINREQUEST']._serialized_start=2211
-  _globals['_FEEDSERVICECOMPLETELOGINREQUEST']._serialized_end=2353
-  _globals['_FEEDSERVICECOMPLETELOGINRESPONSE']._serialized_start=2355
-  _globals['_FEEDSERVICECOMPLETELOGINRESPONSE']._serialized_end=2432
-  _globals['_FEEDSERVICE']._serialized_start=2680
-  _globals['_FEEDSERVICE']._serialized_end=3669
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=546
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=549
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=720
+  _globals['_TICK']._serialized_start=723
+  _globals['_TICK']._serialized_end=939
+  _globals['_STREAMTICKSREQUEST']._serialized_start=941
+  _globals['_STREAMTICKSREQUEST']._serialized_end=1053
+  _globals['_STREAMTICKSRESPONSE']._serialized_start=1055
+  _globals['_STREAMTICKSRESPONSE']._serialized_end=1163
+  _globals['_GETQUOTESREQUEST']._serialized_start=1165
+  _globals['_GETQUOTESREQUEST']._serialized_end=1227
+  _globals['_GETQUOTESRESPONSE']._serialized_start=1229
+  _globals['_GETQUOTESRESPONSE']._serialized_end=1318
+  _globals['_FEEDSERVICEGETSESSIONREQUEST']._serialized_start=1320
+  _globals['_FEEDSERVICEGETSESSIONREQUEST']._serialized_end=1404
+  _globals['_FEEDSERVICEGETSESSIONRESPONSE']._serialized_start=1406
+  _globals['_FEEDSERVICEGETSESSIONRESPONSE']._serialized_end=1480
+  _globals['_FEEDSERVICELISTSESSIONSREQUEST']._serialized_start=1482
+  _globals['_FEEDSERVICELISTSESSIONSREQUEST']._serialized_end=1601
+  _globals['_FEEDSERVICELISTSESSIONSRESPONSE']._serialized_start=1603
+  _globals['_FEEDSERVICELISTSESSIONSRESPONSE']._serialized_end=1705
+  _globals['_FEEDSERVICECONNECTSESSIONREQUEST']._serialized_start=1707
+  _globals['_FEEDSERVICECONNECTSESSIONREQUEST']._serialized_end=1781
+  _globals['_FEEDSERVICECONNECTSESSIONRESPONSE']._serialized_start=1783
+  _globals['_FEEDSERVICECONNECTSESSIONRESPONSE']._serialized_end=1861
+  _globals['_FEEDSERVICEDISCONNECTSESSIONREQUEST']._serialized_start=1863
+  _globals['_FEEDSERVICEDISCONNECTSESSIONREQUEST']._serialized_end=1956
+  _globals['_FEEDSERVICEDISCONNECTSESSIONRESPONSE']._serialized_start=1958
+  _globals['_FEEDSERVICEDISCONNECTSESSIONRESPONSE']._serialized_end=2039
+  _globals['_FEEDSERVICESTARTLOGINREQUEST']._serialized_start=2041
+  _globals['_FEEDSERVICESTARTLOGINREQUEST']._serialized_end=2111
+  _globals['_FEEDSERVICESTARTLOGINRESPONSE']._serialized_start=2113
+  _globals['_FEEDSERVICESTARTLOGINRESPONSE']._serialized_end=2227
+  _globals['_FEEDSERVICECOMPLETELOGINREQUEST']._serialized_start=2230
+  _globals['_FEEDSERVICECOMPLETELOGINREQUEST']._serialized_end=2372
+  _globals['_FEEDSERVICECOMPLETELOGINRESPONSE']._serialized_start=2374
+  _globals['_FEEDSERVICECOMPLETELOGINRESPONSE']._serialized_end=2451
+  _globals['_FEEDSERVICE']._serialized_start=2699
+  _globals['_FEEDSERVICE']._serialized_end=3688
 # @@protoc_insertion_point(module_scope)

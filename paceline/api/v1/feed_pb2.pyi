@@ -174,12 +174,17 @@ class StreamEventsRequest(_message.Message):
     CURSORS_FIELD_NUMBER: _builtins.int
     INCLUDE_RAW_FIELD_NUMBER: _builtins.int
     BATCH_MAX_FIELD_NUMBER: _builtins.int
+    GATHER_MS_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Name of the consumer, for metrics and logs (`replicator`, `executor`, `risk`)."""
     include_raw: _builtins.bool
     """With the frames as they came."""
     batch_max: _builtins.int
     """Largest number of events in one response; 0 lets the server choose."""
+    gather_ms: _builtins.int
+    """For so long after a response with events the next ones gather; at most 1000. 0 sends them at once: the first
+    event after a silence always is.
+    """
     @_builtins.property
     def cursors(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionCursor]:
         """One for each partition wanted; a partition twice or not held here is refused."""
@@ -191,10 +196,11 @@ class StreamEventsRequest(_message.Message):
         cursors: _abc.Iterable[Global___PartitionCursor] | None = ...,
         include_raw: _builtins.bool = ...,
         batch_max: _builtins.int = ...,
+        gather_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_max", b"batch_max", "consumer", b"consumer", "cursors", b"cursors", "include_raw", b"include_raw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_max", b"batch_max", "consumer", b"consumer", "cursors", b"cursors", "gather_ms", b"gather_ms", "include_raw", b"include_raw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,12 +32,13 @@ def streams(house: House, draining: asyncio.Event) -> EventStreams:
 
 
 def asked(
-    *cursors: tuple[int, int], consumer: str = "test", batch_max: int = 0
+    *cursors: tuple[int, int], consumer: str = "test", batch_max: int = 0, gather_ms: int = 0
 ) -> feed_pb2.StreamEventsRequest:
     return feed_pb2.StreamEventsRequest(
         consumer=consumer,
         cursors=[feed_pb2.PartitionCursor(partition=partition, offset=at) for partition, at in cursors],
         batch_max=batch_max,
+        gather_ms=gather_ms,
     )
 
 
@@ -51,6 +52,8 @@ def asked(
         (asked((3, -1)), "cursors[0].offset", "must not be negative"),
         (asked((3, 0), (3, 1)), "cursors[1].partition", "stands there twice"),
         (asked((3, 0), batch_max=-1), "batch_max", "must not be negative"),
+        (asked((3, 0), gather_ms=-1), "gather_ms", "must be from 0 to 1000"),
+        (asked((3, 0), gather_ms=1_001), "gather_ms", "must be from 0 to 1000"),
         (asked((3, 9)), "cursors[0].offset", "is beyond the end of the journal, 0"),
     ],
 )
@@ -67,6 +70,23 @@ async def test_what_is_not_held_here_is_refused_as_such(house: House, streams: E
     house.hub.close_partitions([HOME])
     with pytest.raises(NotOwner):
         await anext(streams.stream(asked((OTHER, 0), (HOME, 0))))
+
+
+async def test_the_first_event_goes_at_once_and_those_behind_it_together(
+    house: House, streams: EventStreams
+) -> None:
+    facts = [event(fill(1, trade=f"t{n}")).fact for n in range(4)]
+    stream = streams.stream(asked((HOME, 0), gather_ms=50))
+    house.hub.publish((await house.journal.append(HOME, Epoch(1), facts[:1])).events)
+    assert [each.offset for each in (await anext(stream)).events] == [1]
+    following = asyncio.create_task(anext(stream))
+    for each in facts[1:]:
+        house.clock.advance(0.01)
+        house.hub.publish((await house.journal.append(HOME, Epoch(1), [each])).events)
+        await house.clock.settle()
+    assert not following.done()
+    house.clock.advance(0.03)
+    assert [each.offset for each in (await following).events] == [2, 3, 4]
 
 
 async def test_events_marks_heartbeats_and_the_end(
