@@ -79,7 +79,7 @@ async def test_the_first_event_goes_at_once_and_those_behind_it_together(
     stream = streams.stream(asked((HOME, 0), gather_ms=50))
     house.hub.publish((await house.journal.append(HOME, Epoch(1), facts[:1])).events)
     assert [each.offset for each in (await anext(stream)).events] == [1]
-    following = asyncio.create_task(anext(stream))
+    following = asyncio.ensure_future(anext(stream))
     for each in facts[1:]:
         house.clock.advance(0.01)
         house.hub.publish((await house.journal.append(HOME, Epoch(1), [each])).events)
