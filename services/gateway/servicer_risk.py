@@ -1,14 +1,17 @@
 """The gRPC edge of risk: what is a row there is handed on as it is, and its answer handed back.
 
-Portfolios belong to the replica that holds the account, and are asked of it; what is not handed on answers
-UNIMPLEMENTED.
+A portfolio is asked of the replica that holds the account, pages of many of all of them; what is not handed
+on answers UNIMPLEMENTED.
 """
 
 from typing import Any
 
 import grpc.aio
 
+from paceline.adapters.wire.pages import next_page_token, page_of
 from paceline.api.v1 import risk_pb2, risk_pb2_grpc
+from paceline.domain.ids import AccountId
+from paceline.runtime.sound import require_sound, sound_name
 from services.gateway.once import ACTOR_KEY
 from services.gateway.risk_door import RiskDoor
 
@@ -16,6 +19,25 @@ from services.gateway.risk_door import RiskDoor
 class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
     def __init__(self, door: RiskDoor) -> None:
         self._door = door
+
+    async def GetPortfolio(
+        self, request: risk_pb2.GetPortfolioRequest, context: Any
+    ) -> risk_pb2.GetPortfolioResponse:
+        account_id, onward = AccountId(sound_name(request.account_id, "account_id")), _onward(context)
+        return await self._door.ask_owner(account_id, lambda risk: risk.GetPortfolio(request, **onward))
+
+    async def ListPortfolios(
+        self, request: risk_pb2.ListPortfoliosRequest, context: Any
+    ) -> risk_pb2.ListPortfoliosResponse:
+        """The first of all next pages: their order is one, and a token names the last account."""
+        require_sound(request)
+        page, onward = page_of(request), _onward(context)
+        answers = await self._door.ask_all(lambda risk: risk.ListPortfolios(request, **onward))
+        found = {each.account_id: each for answer in answers for each in answer.portfolios}
+        chosen = [found[name] for name in sorted(found)][: page.size]
+        more = len(found) > page.size or any(each.next_page_token for each in answers)
+        token = next_page_token(request, chosen[-1].account_id) if chosen and more else ""
+        return risk_pb2.ListPortfoliosResponse(portfolios=chosen, next_page_token=token)
 
     async def GetRiskLimits(
         self, request: risk_pb2.GetRiskLimitsRequest, context: Any

@@ -9,8 +9,11 @@ import grpc
 import grpc.aio
 import pytest
 
+from paceline.adapters.wire.pages import next_page_token, page_of
 from paceline.api.v1 import risk_pb2, risk_pb2_grpc
 from paceline.domain.errors import Unavailable
+from paceline.domain.ids import AccountId, Partition
+from paceline.domain.partitioning import partition_of
 from services.gateway.risk_door import ATTEMPTS, RiskDoor
 from services.gateway.servicer_risk import RiskServicer
 
@@ -36,7 +39,7 @@ class Answering(risk_pb2_grpc.RiskServiceServicer):
     def __init__(self, *, gone: bool = False) -> None:
         self.gone = gone
         self.asked: list[tuple[str, Any, str]] = []
-        for name in NAMED:
+        for name in (*NAMED, "ListPortfolios") if gone else NAMED:
             setattr(self, name, self._method(name))
 
     def _method(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
@@ -57,6 +60,9 @@ class Signposts:
 
     def addresses(self) -> frozenset[str]:
         return frozenset(self.named)
+
+    def address(self, partition: Partition) -> str | None:
+        return self.named[partition % len(self.named)] if self.named else None
 
     def doubt(self) -> None:
         self.doubts += 1
@@ -139,3 +145,63 @@ async def test_where_nobody_answers_it_is_said_after_a_few_tries() -> None:
     async with an_edge() as edge:
         with pytest.raises(Unavailable, match="no risk answers"):
             await edge.GetRiskLimits(risk_pb2.GetRiskLimitsRequest(), Caller())
+
+
+class Holding(Answering):
+    """Has portfolios of its own, told as risk tells them."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = sorted(names)
+
+    async def GetPortfolio(  # noqa: N802 - the name of the method
+        self, request: risk_pb2.GetPortfolioRequest, context: Any
+    ) -> risk_pb2.GetPortfolioResponse:
+        if request.account_id not in self.names:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not held here")
+        return risk_pb2.GetPortfolioResponse(portfolio=risk_pb2.Portfolio(account_id=request.account_id))
+
+    async def ListPortfolios(  # noqa: N802 - the name of the method
+        self, request: risk_pb2.ListPortfoliosRequest, context: Any
+    ) -> risk_pb2.ListPortfoliosResponse:
+        page = page_of(request)
+        later = [each for each in self.names if each > page.after]
+        chosen = later[: page.size]
+        return risk_pb2.ListPortfoliosResponse(
+            portfolios=[risk_pb2.Portfolio(account_id=each) for each in chosen],
+            next_page_token=next_page_token(request, chosen[-1]) if len(later) > page.size else "",
+        )
+
+
+async def test_a_portfolio_is_asked_of_whoever_holds_it() -> None:
+    name = AccountId("fyers:A")
+    there, elsewhere = Holding(name), Holding()
+    doors = (there, elsewhere) if partition_of(name) % 2 == 0 else (elsewhere, there)
+    async with an_edge(*doors) as edge:
+        found = await edge.GetPortfolio(risk_pb2.GetPortfolioRequest(account_id=name), Caller())
+        assert found.portfolio.account_id == name
+    async with an_edge(elsewhere) as edge:
+        with pytest.raises(Unavailable, match="nobody who holds"):
+            await edge.GetPortfolio(risk_pb2.GetPortfolioRequest(account_id=name), Caller())
+
+
+async def test_pages_of_all_replicas_are_one_list() -> None:
+    names = [f"fyers:{each}" for each in "ABCDEFG"]
+    async with an_edge(Holding(*names[::3]), Holding(*names[1::3]), Holding(*names[2::3])) as edge:
+        asked, pages = risk_pb2.ListPortfoliosRequest(page_size=3), []
+        while True:
+            answer = await edge.ListPortfolios(asked, Caller())
+            pages.append([each.account_id for each in answer.portfolios])
+            asked.page_token = answer.next_page_token
+            if not asked.page_token:
+                break
+    assert pages == [names[:3], names[3:6], names[6:]]
+
+
+async def test_a_list_without_somebody_is_no_list() -> None:
+    async with an_edge(Holding("fyers:A"), Answering(gone=True)) as edge:
+        with pytest.raises(Unavailable, match="not everyone"):
+            await edge.ListPortfolios(risk_pb2.ListPortfoliosRequest(), Caller())
+    async with an_edge() as edge:
+        with pytest.raises(Unavailable, match="not everyone"):
+            await edge.ListPortfolios(risk_pb2.ListPortfoliosRequest(), Caller())
