@@ -49,6 +49,7 @@ class Directory:
         self._by_id: dict[SubscriptionId, Subscription] = {}
         self._by_leader: dict[AccountId, tuple[Subscription, ...]] = {}
         self._mirrors: dict[AccountId, tuple[Subscription, ...]] = {}
+        self._changing: dict[SubscriptionId, Subscription] = {}
         self._account_rows: dict[AccountId, Account] = {}
         self._session_rows: dict[AccountId, Session] = {}
         self._heard = asyncio.Event()
@@ -72,8 +73,11 @@ class Directory:
         gone = [leader for leader in self._by_leader if partition_of(leader) not in self._held]
         for leader in gone:
             self._mirrors.pop(leader, None)
-            for subscription in self._by_leader.pop(leader):
-                self._by_id.pop(subscription.subscription_id, None)
+            self._by_leader.pop(leader)
+        self._by_id = {
+            name: each for name, each in self._by_id.items() if partition_of(each.leader) in self._held
+        }
+        self._changing = {name: each for name, each in self._changing.items() if name in self._by_id}
 
     def of_leader(self, leader: AccountId) -> Sequence[Subscription]:
         """Those that copy what he does, be it by a skip; always in the same order."""
@@ -85,7 +89,7 @@ class Directory:
 
     def changing(self) -> Sequence[Subscription]:
         """Those that are to begin, or on their way to their end."""
-        return [each for each in self._by_id.values() if _changes(each)]
+        return list(self._changing.values())
 
     def living(self, subscription_id: SubscriptionId) -> Subscription | None:
         return self._by_id.get(subscription_id)
@@ -155,11 +159,17 @@ class Directory:
 
     def _put(self, subscription: Subscription) -> None:
         """An older reading that comes later changes nothing."""
-        known = self._by_id.get(subscription.subscription_id)
-        if subscription.state is SubscriptionState.ENDED:
-            self._by_id.pop(subscription.subscription_id, None)
-        elif known is None or known.version <= subscription.version:
-            self._by_id[subscription.subscription_id] = subscription
+        name = subscription.subscription_id
+        known = self._by_id.get(name)
+        ended = subscription.state is SubscriptionState.ENDED
+        if not ended and known is not None and known.version > subscription.version:
+            return
+        self._changing.pop(name, None)
+        self._by_id.pop(name, None)
+        if not ended:
+            self._by_id[name] = subscription
+        if _changes(subscription):
+            self._changing[name] = subscription
 
     def _regroup(self, leaders: set[AccountId]) -> None:
         groups: dict[AccountId, list[Subscription]] = {leader: [] for leader in leaders}

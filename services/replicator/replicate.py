@@ -39,9 +39,9 @@ CONSUMER = "replicator"
 _REDECIDE_MAX = 20
 _FIRST_FOLLOWERS = 8
 """Served before anyone else is thought of."""
-_AT_ONCE = 25
+_AT_ONCE = 12
 """Followers decided for without a pause."""
-_MIRRORS_AT_ONCE = 5
+_MIRRORS_AT_ONCE = 4
 """The same where orders are mirrored, which takes several times as long."""
 _SETTLE_S = 0.25
 
@@ -79,6 +79,8 @@ class Replicator:
         self._telemetry = telemetry
         self._chunk_followers = chunk_followers
         self._room = asyncio.Semaphore(chunks_at_once)
+        self._turn = asyncio.Lock()
+        """Chunks side by side decide one after another, so that the loop is kept by one of them at a time."""
         self._states: dict[AccountId, LeaderState] = {}
         self._done: dict[Partition, Offset] = {}
         self._passed: dict[Partition, _Passed] = {}
@@ -255,16 +257,16 @@ class Replicator:
     async def _decide(
         self, work: "_Work", leader: LeaderState, copiers: Sequence[Copier]
     ) -> tuple[Decision, ...]:
-        """A few at a time: whatever else waits for the loop goes in between."""
+        """A few at a time, and of one chunk alone: whatever else waits for the loop goes in between."""
         decisions: list[Decision] = []
         mirrors = any(each.subscription.mode is CopyMode.ON_ORDER for each in copiers)
         at_once = _MIRRORS_AT_ONCE if mirrors else _AT_ONCE
         for start in range(0, len(copiers), at_once):
-            if start:
-                await asyncio.sleep(0)
             few = copiers[start : start + at_once]
-            for known, some in _by_mode(few, leader, work.leader):
-                decisions += plan_chunk(work.event, known, some, work.market).decisions
+            async with self._turn:
+                for known, some in _by_mode(few, leader, work.leader):
+                    decisions += plan_chunk(work.event, known, some, work.market).decisions
+                await asyncio.sleep(0)
         return tuple(decisions)
 
     async def _commit(
