@@ -223,6 +223,12 @@ def test_hours_are_cut_to_a_part_of_the_day() -> None:
     assert day.within(time.min, time(9)) is None
 
 
+def test_the_next_trading_day_may_be_tomorrow() -> None:
+    friday = date(2026, 11, 20)
+    assert CALENDAR.next_trading_day(*SHARES, friday - timedelta(days=1)) == friday
+    assert CALENDAR.next_trading_day(*SHARES, friday) == friday + timedelta(days=3)
+
+
 def test_what_is_left_of_hours_keeps_its_phase() -> None:
     auction = Hours(time(15, 15), time(15, 35), Phase.CLOSING_AUCTION)
     assert auction.within(time(15, 20), time(18)) == Hours(time(15, 20), time(15, 35), Phase.CLOSING_AUCTION)

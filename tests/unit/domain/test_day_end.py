@@ -179,6 +179,8 @@ def test_what_was_delivered_is_gone_when_the_holdings_lack_it_too(
 def test_a_fraction_that_was_delivered_is_looked_for_like_a_whole() -> None:
     reads = [replace(read(18, minute), held=frozenset()) for minute in (0, 1)]
     assert Evidence(*reads).lacks(InstrumentKey(SBIN.instrument_id, Product.CNC), Decimal("0.5"))
+    shown = [replace(each, net={SBIN: Decimal("0.5")}) for each in reads]
+    assert not Evidence(*shown).lacks(SBIN, Decimal("0.5"))
 
 
 def test_a_row_of_nothing_shows_nothing() -> None:

@@ -84,6 +84,7 @@ LONG = standing(share(10), journal=0)
     ("first", "second"),
     [
         pytest.param(look(LONG, 0), look(LONG, 0, at_s=1), id="too near"),
+        pytest.param(look(LONG, 0, at_s=90), look(LONG, 0, at_s=91), id="too near at any time"),
         pytest.param(look(LONG, 0, whole=False), look(LONG, 0, at_s=2), id="the first not whole"),
         pytest.param(look(LONG, 0), look(LONG, 0, at_s=2, whole=False), id="the second not whole"),
         pytest.param(look(LONG, 4), look(LONG, 0, at_s=2), id="the book moved"),

@@ -182,6 +182,7 @@ def test_a_subscription_armed_again_starts_from_there() -> None:
     again = rearmed(marks, GuardKind.STOP_LOSS, by_person=True)
     assert copied(STOP, -700, -1_199, marks=again) == []
     assert copied(TRAIL, -700, -300, -801, marks=again) == [d(501)]
+    assert copied(TAKE, -700, -201, -200, marks=again) == [d(500)]
 
 
 def test_what_copies_came_to() -> None:

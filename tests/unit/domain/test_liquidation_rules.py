@@ -271,3 +271,8 @@ def test_every_name_of_a_cause_begins_with_its_liquidation() -> None:
     named = Liquidation(LiquidationId("x"), FOLLOWER, LiquidationLevel.FLATTEN, LiquidationCause.MANUAL)
     (order,) = orders_of(named, Place(KEY, Side.SELL, d(1), d(99), d(100), 0), instrument(), NOW)
     assert (named.prefix, order.cause.identity) == ("x|", "x|NSE:SBIN-EQ:INTRADAY:0")
+
+
+def test_an_order_of_which_the_market_is_not_known_waits_for_it() -> None:
+    todo = decide(view({KEY: 10}, placed(-10), markets={}, now_ns=NOW + 9 * S))
+    assert (todo.state, todo.reprices) == (_S.WAITS_MARKET_CLOSED, ())

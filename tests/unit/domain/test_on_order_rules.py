@@ -296,6 +296,31 @@ def test_an_order_whose_trades_closed_it_all_before_it_was_told_leaves_nothing_t
     assert (decision.outcome, decision.reason) == (Outcome.SKIPPED, SkipReason.BELOW_ONE_LOT)
 
 
+def test_an_order_against_what_others_hold_is_not_mirrored() -> None:
+    day = Day()
+    day.books.copier = replace(day.books.copier, others_held=d(-5))
+    decision = day.places()
+    assert (decision.orders, decision.reason) == ((), SkipReason.OPPOSITE_HELD)
+
+
+def test_a_sale_that_has_nothing_left_to_sell_is_taken_back_when_he_changes_it() -> None:
+    day = Day()
+    day.holds(100, 50)
+    day.places(100, Side.SELL, "1")
+    day.at_broker()
+    day.fills(-100, "t2", "2")
+    decision = day.says(limit_price=d(99))
+    assert decision is not None
+    assert (CommandKind.CANCEL, None) in changed(decision)
+
+
+def test_what_was_rounded_up_is_there_also_where_trades_came_first() -> None:
+    day = Day(replace(mirroring(), sizing=Sizing(SizingMode.FIXED_RATIO, d("0.001"), True)))
+    day.fills(100, "t1")
+    day.tells(report(BrokerStatus.TRADED, filled=100))
+    assert day.books.ledger.ideal == 1
+
+
 def test_an_old_equity_that_sized_an_order_is_told() -> None:
     settings = replace(
         mirroring(), sizing=Sizing(SizingMode.EQUITY_RATIO, d(1), equity_fallback=EquityFallback.LAST_KNOWN)

@@ -106,6 +106,19 @@ def test_a_holding_of_which_little_is_known_is_told_all_the_same() -> None:
     )
 
 
+def test_a_fraction_is_told_on_its_side() -> None:
+    for quantity, side in (("0.5", Side.BUY), ("-0.5", Side.SELL)):
+        body = opening_event(BEGINS, Holding(KEY, d(quantity)), SHARE, Partition(3), NOW).fact.body
+        assert isinstance(body, Fill)
+        assert (body.side, body.quantity) == (side, d("0.5"))
+
+
+def test_at_his_price_rests_also_where_market_orders_stand() -> None:
+    at_market = replace(AT_HIS_PRICE, style=ExecutionStyle.MARKET)
+    (order,) = opened(at_market, 10, paid="90", traded=instrument(exchange=Exchange.CRYPTO)).orders
+    assert (order.spec.type, order.spec.limit_price) == (OrderType.LIMIT, d(90))
+
+
 def test_what_he_holds_is_taken_over_from_flat() -> None:
     begun = opening_event(BEGINS, Holding(KEY, d(10), d(100)), SHARE, Partition(1), NOW)
     held = LeaderState(LEADER, {KEY: LeaderPosition(d(10))})
@@ -221,6 +234,7 @@ def test_caps_hold_for_all_that_is_taken_over_in_one_go() -> None:
     skipped = opened(replace(begins, state=SubscriptionState.PAUSED), 10)
     assert beside(rich, [skipped], market()) is rich
     assert beside(Copier(begins), [first], market()).exposure is None
+    assert beside(rich, [first], Market({}, NOW)).exposure == 50 + 10 * d(101)
 
 
 def test_it_is_one_decision_for_each_position_for_ever() -> None:

@@ -31,6 +31,7 @@ from paceline.domain.subscription import (
     Caps,
     CopyMode,
     Filters,
+    InstrumentMapping,
     Sizing,
     SizingMode,
     Subscription,
@@ -198,6 +199,10 @@ def test_charges_are_for_orders_and_for_money() -> None:
 
 
 def test_fractions_are_closed_like_wholes() -> None:
+    added = Holding("USDT")
+    for _ in range(2):
+        added.trade(d("0.5"), d(100), d(1))
+    assert (added.quantity, added.cost, added.realised) == (d(1), d(100), d(0))
     holding = Holding("USDT")
     for signed, price in (("0.5", 100), ("-0.25", 120), ("-0.5", 80)):
         holding.trade(d(signed), d(price), d(2))
@@ -254,6 +259,19 @@ def test_what_the_account_may_trade_and_when_is_kept() -> None:
         closed = preview.take(event(fill(10)), master)
         assert closed is not None
         assert closed.decision.reason is reason
+
+
+def test_what_is_mapped_goes_by_the_last_price_that_the_leader_traded_it_at() -> None:
+    other = InstrumentId("BSE:SBIN-A")
+    mapped = replace(subscription(), instrument_mappings=(InstrumentMapping(SBIN, other),))
+    master = {SBIN: SHARE, other: replace(SHARE, instrument_id=other)}
+    day = told(
+        fill(5, trade="1", order="1", price=200, key=InstrumentKey(other, Product.INTRADAY)),
+        fill(10, trade="2", order="2"),
+    )
+    _, (elsewhere, step) = dry(day, mapped, master=master)
+    assert elsewhere.decision.reason is SkipReason.MAPPED_ELSEWHERE
+    assert (step.decision.quantity, step.price) == (d(10), d(200))
 
 
 def test_positions_in_other_keys_count_as_long_as_they_are_open() -> None:

@@ -184,6 +184,25 @@ def test_a_stop_without_a_trigger_is_no_stop() -> None:
     life = Life(Copier(sized("RISK_PERCENT", "2"), equity=MINE))
     life.leader = replace(life.leader, orders=known(report(), stop("0")))
     assert life.fills(10).reason is SkipReason.NO_STOP
+    life.leader = replace(life.leader, orders=known(report(), stop("100")))
+    assert life.fills(10).reason is SkipReason.NO_STOP, "at his price it costs nothing"
+
+
+def test_what_is_granted_keeps_its_fraction_where_no_step_is_asked_for() -> None:
+    decision = Life(Copier(sized("FIXED_QUANTITY", "12.5"))).fills(100)
+    assert decision.sizing is not None
+    assert (decision.sizing.granted, decision.reason) == (d("12.5"), None)
+
+
+def test_a_least_of_one_lot_is_for_his_whole_order_too() -> None:
+    life = Life(Copier(subscription(), lot_rule=LotRule(least=d(1))))
+    life.leader = replace(life.leader, orders={})
+    assert life.fills(10).reason is SkipReason.LEADER_ORDER_UNKNOWN
+
+
+def test_a_cap_in_money_without_a_price_names_what_has_none() -> None:
+    decision = capped(Caps(max_notional_per_order=d(5))).fills(10, price=0)
+    assert (decision.reason, decision.detail) == (SkipReason.PRICE_UNKNOWN, SBIN)
 
 
 GRANTED = SizingInputs(SizingMode.FIXED_RATIO, d(1), d(1), d(0), ordered=d(100), granted=d(30))
@@ -197,6 +216,7 @@ GRANTED = SizingInputs(SizingMode.FIXED_RATIO, d(1), d(1), d(0), ordered=d(100),
         (replace(GRANTED, limited_by=SkipReason.CAPPED_LOTS), "-50", False, "-15"),
         (replace(GRANTED, rounded_up=True), "10", True, "30"),
         (replace(GRANTED, rounded_up=True), "-10", True, "-30"),
+        (replace(GRANTED, rounded_up=True), "0.5", True, "30"),
         (replace(GRANTED, rounded_up=True), "10", False, "0"),
         (SizingInputs(SizingMode.FIXED_RATIO, d(2), d(2), d(0)), "-10", False, "-20"),
     ],

@@ -130,6 +130,39 @@ def test_a_contradiction_that_was_confirmed_by_one_reading_counts_the_next_from_
     assert session.puzzled()
 
 
+def test_each_contradiction_is_laid_aside_by_two_readings_of_its_own() -> None:
+    session = tracker()
+    session.observe(report(P), NOW)
+    for _ in range(2):
+        session.observe(report(P, limit=99), NOW)
+        session.observe(report(P), NOW, read=True)
+        assert session.puzzled()
+        session.observe(report(P), NOW, read=True)
+        assert not session.puzzled()
+
+
+def test_frames_confirm_no_contradiction_of_frames() -> None:
+    session = tracker()
+    session.observe(report(P), NOW)
+    told = [session.observe(report(P, limit=99), NOW).verdict for _ in range(3)]
+    assert told == [Verdict.UNCLEAR] * 3
+
+
+def test_a_later_frame_settles_every_doubt() -> None:
+    session = tracker()
+    session.observe(report(P), NOW)
+    session.observe(report(P, limit=99), NOW)
+    session.observe(report(P, limit=98, at=NOW + S), NOW)
+    assert not session.puzzled()
+
+
+def test_what_stood_is_no_news_though_it_was_forgotten_since() -> None:
+    session = Tracker(LEADER)
+    session.baseline([report(T)], (), (), NOW)
+    session.forget_before(trading_day(Exchange.NSE, NOW) + timedelta(days=1))
+    assert session.observe(report(T), NOW + S) == STALE
+
+
 @pytest.mark.parametrize(("doubts", "believed"), [(32, True), (33, False)])
 def test_the_oldest_of_more_than_32_contradictions_gives_way(doubts: int, believed: bool) -> None:
     session = tracker()
@@ -166,13 +199,18 @@ def test_a_state_that_a_frame_told_long_before_says_that_the_clock_was_put_back(
     assert fact.body.tag == "tag"
 
 
-def test_a_state_that_a_frame_told_a_moment_before_says_nothing_of_the_clock() -> None:
+@pytest.mark.parametrize(
+    ("confirmed", "known"), [(NOW + 2 * S, NOW + 2 * S), (NOW + 5 * S, NOW + 5 * S), (NOW + 5 * S + 1, NOW)]
+)
+def test_a_state_that_a_frame_told_a_moment_before_says_nothing_of_the_clock(
+    confirmed: int, known: int
+) -> None:
     session = tracker()
     session.observe(report(P), NOW)
     session.observe(report(P, limit=101), NOW)
-    session.observe(report(P, at=NOW + 2 * S), NOW + 2 * S)
-    assert len(session.recover([report(P, limit=101, at=BACK)], [], NOW + 3 * S).facts) == 1
-    assert known_time(session) == NOW + 2 * S
+    session.observe(report(P, at=confirmed), confirmed)
+    assert len(session.recover([report(P, limit=101, at=BACK)], [], NOW + 9 * S).facts) == 1
+    assert known_time(session) == known
 
 
 def test_where_only_the_time_of_a_baseline_is_known_its_second_is_news() -> None:
