@@ -76,7 +76,7 @@ laws: setup ## The laws of copying over HISTORIES random histories of each mode,
 	@PACELINE_LAW_HISTORIES=$(HISTORIES) $(BIN)/pytest -q -n 2 --hypothesis-seed=$(SEED) --durations=2 \
 		tests/unit/domain/test_laws.py tests/unit/domain/test_laws_on_order.py
 
-mutate: $(UV) ## Which changes of the rules no test notices; an environment of its own, an hour or more
+mutate: $(UV) ## Which changes of the rules no test notices; an environment of its own, half an hour
 	@UV_PROJECT_ENVIRONMENT=.make/mutate $(UV) sync --locked --quiet --group mutate --python $(PYTHON)
 	@.make/mutate/bin/python -m tests.mutation.run
 
