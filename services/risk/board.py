@@ -9,9 +9,10 @@ import numpy as np
 import structlog
 
 from paceline.domain.account import Account
+from paceline.domain.day_end import DELIVERED, net_of
 from paceline.domain.ids import AccountId, InstrumentId, Partition
 from paceline.domain.instrument import Exchange, InstrumentKey, Segment
-from paceline.domain.money import ONE
+from paceline.domain.money import ONE, ZERO
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.domain.position import Funds, PositionReport
@@ -225,6 +226,28 @@ class Board:
         if seat.currency != funds.currency:
             seat.currency = funds.currency
             self.members += 1
+
+    def questionable(self, seat: Seat, funds: Funds) -> bool:
+        """Whether a reading may hold trades that were not told yet: it realised what no fill explains, or it
+        puts the account at or below its line. Its loss would be counted twice.
+        """
+        accounts, row = self.accounts, seat.row
+        numbers = (funds.cash, funds.realised, funds.collateral, funds.used_margin)
+        try:
+            cash, realised, collateral, margin = map(units_of, numbers)
+        except UnrepresentableError:
+            return False
+        if accounts.funds_ns[row] and realised != accounts.realised[row] + accounts.gained[row]:
+            return True
+        equity = cash + realised + collateral + int(accounts.unrealised[row])
+        return margin > 0 and equity / margin * 100 <= float(accounts.lower[row])
+
+    def bears_out(self, seat: Seat, book: Iterable[PositionReport]) -> bool:
+        """Whether the broker's position book shows what fills came to; delivery leaves it by itself."""
+        shown = net_of((report.key, report.quantity) for report in book)
+        known = {key: Decimal(position.quantity) for key, position, _ in self.positions(seat)}
+        keys = {key for key in shown.keys() | known.keys() if key.product not in DELIVERED}
+        return all(shown.get(key, ZERO) == known.get(key, ZERO) for key in keys)
 
     def set_price(self, instrument_id: InstrumentId, price: int, received_ns: int) -> None:
         """The newest counts, whoever told it; what is no price is not taken, as is what positions cannot bear

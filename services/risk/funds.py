@@ -181,10 +181,29 @@ class FundsReader:
         async with self._budget.call(account_id, door.limits, Call.READ):
             asked_ns, fills = self._clock.now_ns(), seat.fills
             funds = await door.funds(credentials)
+            answered_ns, told = self._clock.now_ns(), seat.fills
         if self._board.seats.get(account_id) is not seat:
             return False
-        self._board.set_funds(funds, asked_ns, self._clock.now_ns())
+        if self._board.questionable(seat, funds) and not await self._borne_out(seat, door, credentials, told):
+            return False
+        self._board.set_funds(funds, asked_ns, answered_ns)
         return fills == seat.fills
+
+    async def _borne_out(self, seat: Seat, door: Broker, credentials: Credentials, told: int) -> bool:
+        """By the position book, while nothing more is told. Where it contradicts the fills, they are on their
+        way: what was read is not taken, and nobody is judged by what was read before.
+        """
+        account_id = seat.account.account_id
+        async with self._budget.call(account_id, door.limits, Call.READ):
+            book = await door.positions(credentials)
+        if self._board.seats.get(account_id) is not seat or told != seat.fills or book.malformed:
+            return False
+        if self._board.bears_out(seat, book.reports):
+            return True
+        self._board.doubt(seat, self._clock.now_ns())
+        if self._gate.held_back((account_id, "contradicted")) is not None:
+            _log.warning("funds.contradicted", account=account_id)
+        return False
 
     def _next_ms(self) -> int:
         """Never all of them in one moment."""

@@ -17,9 +17,9 @@ from paceline.domain.errors import (
     Unavailable,
 )
 from paceline.domain.ids import AccountId
-from paceline.domain.position import Funds
+from paceline.domain.position import Funds, PositionReport
 from paceline.domain.secret import Secret
-from paceline.ports.broker import Broker, Call, Credentials, Limits, LimitScope, Window
+from paceline.ports.broker import Book, BookRow, Broker, Call, Credentials, Limits, LimitScope, Window
 from paceline.ports.sessions import Session, SessionId, Sessions
 from paceline.runtime.budget import Budget
 from paceline.runtime.credentials import CredentialStore
@@ -28,7 +28,7 @@ from services.risk.board import Board
 from services.risk.funds import FundsReader, Rhythm
 from tests.fakes.buckets import FakeBuckets
 from tests.fakes.clock import FakeClock
-from tests.unit.risk.given import account, board, fill, funds
+from tests.unit.risk.given import account, baseline, board, fill, funds
 
 _ROUNDS = 12
 """More steps than anything here takes without waiting for time."""
@@ -46,6 +46,8 @@ class Door:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     answering: int = 0
     most: int = 0
+    told: Funds | None = None
+    book: list[PositionReport] = field(default_factory=list)
 
     async def funds(self, credentials: Credentials) -> Funds:
         self.asked.append(credentials.account_id)
@@ -55,7 +57,10 @@ class Door:
         self.answering -= 1
         if self.problem is not None:
             raise self.problem
-        return funds(credentials.account_id, 1000)
+        return self.told or funds(credentials.account_id, 1000)
+
+    async def positions(self, credentials: Credentials) -> Book[PositionReport]:
+        return Book(tuple(BookRow(each, bytes) for each in self.book), (), 0)
 
 
 @dataclass
@@ -188,6 +193,45 @@ async def test_a_reading_that_a_fill_crossed_counts_and_is_taken_again() -> None
         assert len(stage.door.asked) == 2
         await stage.pass_time(4)
         assert len(stage.door.asked) == 2
+
+
+async def test_a_loss_that_no_fill_told_yet_is_not_counted_twice() -> None:
+    """Sold at the broker, and still held by all that was told: it would count realised and unrealised."""
+    stage = Stage("F1")
+    (me,) = stage.accounts
+    seat = stage.board.seats[me]
+    stage.board.fold(fill(me, 10, "100"))
+    stage.door.told = funds(me, 1_000, used=200)
+    async with stage.running():
+        stage.hear_all()
+        await stage.pass_time(0.2)
+        before_ns = stage.funds_ns()
+        stage.door.told = funds(me, 1_000, realised=-900)
+        stage.reader.hurry(me)
+        await stage.pass_time(4)
+        stage.board.assess(stage.clock.now_ns())
+        assert stage.funds_ns() == before_ns > 0
+        assert stage.board.accounts.stale[seat.row]
+        stage.board.fold(fill(me, -10, "10"))
+        await stage.pass_time(4)
+        stage.board.assess(stage.clock.now_ns())
+        assert stage.funds_ns() > before_ns
+        assert not stage.board.accounts.stale[seat.row]
+
+
+async def test_a_reading_below_the_line_counts_once_the_position_book_bears_it_out() -> None:
+    stage = Stage("F1")
+    (me,) = stage.accounts
+    stage.board.accounts.lower[stage.board.seats[me].row] = 50.0
+    stage.board.fold(fill(me, 10, "100"))
+    stage.door.told = funds(me, 50, used=200)
+    async with stage.running():
+        stage.hear_all()
+        await stage.pass_time(0.2)
+        assert not stage.funds_ns()
+        stage.door.book = [baseline(me, 10, "100")]
+        await stage.pass_time(4)
+        assert stage.funds_ns() > 0
 
 
 async def test_a_doubt_brings_the_next_reading_forward_and_begins_none() -> None:
