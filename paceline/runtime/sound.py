@@ -11,7 +11,7 @@ LONG_TEXT_MAX = 8_192
 _LONG = frozenset(
     {
         *("access_token", "refresh_token", "app_secret", "api_key", "api_secret", "auth_code"),
-        *("page_token", "state", "redirect_uri"),
+        *("page_token", "resume_token", "state", "redirect_uri"),
     }
 )
 _NUL = "\0"

@@ -43,7 +43,7 @@ class RiskDoor:
             if not addresses:
                 continue
             try:
-                return await ask(await self._stub(addresses[attempt % len(addresses)]))
+                return await ask(await self.stub(addresses[attempt % len(addresses)]))
             except grpc.aio.AioRpcError as problem:
                 _refuse_for_good(status_of(problem), _GONE, repeatable=repeatable)
         raise Unavailable("no risk answers just now")
@@ -57,7 +57,7 @@ class RiskDoor:
             if address is None:
                 continue
             try:
-                return await ask(await self._stub(address))
+                return await ask(await self.stub(address))
             except grpc.aio.AioRpcError as problem:
                 _refuse_for_good(status_of(problem), None)
         raise Unavailable(f"nobody who holds {account_id} answers just now")
@@ -65,9 +65,9 @@ class RiskDoor:
     async def ask_all(self, ask: Callable[[risk_pb2_grpc.RiskServiceStub], Awaitable[T]]) -> Sequence[T]:
         """Everyone who holds anything, once all is held: what one does not tell would be missing."""
         async for _ in self._attempts():
-            if any(self.routes.address(Partition(each)) is None for each in range(PARTITIONS)):
+            if not self._held():
                 continue
-            stubs = [await self._stub(each) for each in sorted(self.routes.addresses())]
+            stubs = [await self.stub(each) for each in sorted(self.routes.addresses())]
             answers = await asyncio.gather(*(ask(each) for each in stubs), return_exceptions=True)
             failed = [each for each in answers if isinstance(each, BaseException)]
             for problem in failed:
@@ -77,6 +77,16 @@ class RiskDoor:
             if not failed:
                 return [each for each in answers if not isinstance(each, BaseException)]
         raise Unavailable("not everyone who holds portfolios answers just now")
+
+    async def everyone(self) -> frozenset[str]:
+        """Where everyone is who holds anything, once all is held."""
+        async for _ in self._attempts():
+            if self._held():
+                return self.routes.addresses()
+        raise Unavailable("not all portfolios are held just now")
+
+    def _held(self) -> bool:
+        return all(self.routes.address(Partition(each)) is not None for each in range(PARTITIONS))
 
     async def _attempts(self) -> AsyncIterator[int]:
         """A few, further and further apart."""
@@ -88,7 +98,7 @@ class RiskDoor:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             yield attempt
 
-    async def _stub(self, address: str) -> risk_pb2_grpc.RiskServiceStub:
+    async def stub(self, address: str) -> risk_pb2_grpc.RiskServiceStub:
         return risk_pb2_grpc.RiskServiceStub(await self.channels.channel(address))
 
 

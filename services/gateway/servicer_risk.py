@@ -1,9 +1,10 @@
 """The gRPC edge of risk: what is a row there is handed on as it is, and its answer handed back.
 
-A portfolio is asked of the replica that holds the account, pages of many of all of them; what is not handed
+A portfolio is asked of the replica that holds the account, many are asked of all of them; what is not handed
 on answers UNIMPLEMENTED.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
@@ -14,6 +15,7 @@ from paceline.domain.ids import AccountId
 from paceline.runtime.sound import require_sound, sound_name
 from services.gateway.once import ACTOR_KEY
 from services.gateway.risk_door import RiskDoor
+from services.gateway.risk_watch import watch
 
 
 class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
@@ -38,6 +40,13 @@ class RiskServicer(risk_pb2_grpc.RiskServiceServicer):
         more = len(found) > page.size or any(each.next_page_token for each in answers)
         token = next_page_token(request, chosen[-1].account_id) if chosen and more else ""
         return risk_pb2.ListPortfoliosResponse(portfolios=chosen, next_page_token=token)
+
+    async def WatchPortfolios(
+        self, request: risk_pb2.WatchPortfoliosRequest, context: Any
+    ) -> AsyncIterator[risk_pb2.WatchPortfoliosResponse]:
+        require_sound(request)
+        async for response in watch(self._door, request, _onward(context)):
+            yield response
 
     async def GetRiskLimits(
         self, request: risk_pb2.GetRiskLimitsRequest, context: Any

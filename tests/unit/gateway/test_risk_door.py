@@ -1,5 +1,6 @@
 """The way to risk: any replica is asked, another where one is gone, and whoever asks stays who he is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pytest
 
 from paceline.adapters.wire.pages import next_page_token, page_of
 from paceline.api.v1 import risk_pb2, risk_pb2_grpc
-from paceline.domain.errors import Unavailable
+from paceline.domain.errors import Invalid, Unavailable
 from paceline.domain.ids import AccountId, Partition
 from paceline.domain.partitioning import partition_of
 from services.gateway.risk_door import ATTEMPTS, RiskDoor
@@ -171,6 +172,58 @@ class Holding(Answering):
             portfolios=[risk_pb2.Portfolio(account_id=each) for each in chosen],
             next_page_token=next_page_token(request, chosen[-1]) if len(later) > page.size else "",
         )
+
+
+class Telling(Answering):
+    """Tells two portfolios, from where its token says; then it waits, or ends where told so."""
+
+    def __init__(self, name: str, *, ends: bool = False) -> None:
+        super().__init__()
+        self.name, self.ends = name, ends
+        self.resumed: list[str] = []
+
+    async def WatchPortfolios(  # noqa: N802 - the name of the method
+        self, request: risk_pb2.WatchPortfoliosRequest, context: Any
+    ) -> AsyncIterator[risk_pb2.WatchPortfoliosResponse]:
+        self.resumed.append(request.resume_token)
+        for number in range(int(request.resume_token or 0), 2):
+            yield risk_pb2.WatchPortfoliosResponse(
+                portfolios=[risk_pb2.Portfolio(account_id=f"{self.name}{number}")],
+                resume_token=str(number + 1),
+                caught_up=number == 1,
+            )
+        if not self.ends:
+            await asyncio.Event().wait()
+
+
+async def test_all_replicas_are_watched_as_one_and_each_goes_on_where_it_was() -> None:
+    first, second = Telling("A"), Telling("B")
+    async with an_edge(first, second) as edge:
+        stream: Any = edge.WatchPortfolios(risk_pb2.WatchPortfoliosRequest(), Caller())
+        told = [await anext(stream) for _ in range(4)]
+        await stream.aclose()
+        names = sorted(each.account_id for one in told for each in one.portfolios)
+        assert names == ["A0", "A1", "B0", "B1"]
+        assert [each.caught_up for each in told] == [False, False, False, True]
+        again: Any = edge.WatchPortfolios(
+            risk_pb2.WatchPortfoliosRequest(resume_token=told[0].resume_token), Caller()
+        )
+        rest = [await anext(again) for _ in range(3)]
+        await again.aclose()
+    assert len({each.account_id for one in rest for each in one.portfolios}) == 3
+    assert sorted([first.resumed[1], second.resumed[1]]) == ["", "1"]
+
+
+async def test_a_replica_that_ends_ends_the_watch_and_a_strange_token_is_refused() -> None:
+    async with an_edge(Telling("A"), Telling("B", ends=True)) as edge:
+        stream = edge.WatchPortfolios(risk_pb2.WatchPortfoliosRequest(), Caller())
+        with pytest.raises(Unavailable, match="ask again"):
+            async for _ in stream:
+                pass
+        for token in ("nonsense", "WzFd"):
+            strange = risk_pb2.WatchPortfoliosRequest(resume_token=token)
+            with pytest.raises(Invalid, match="resume_token"):
+                await anext(edge.WatchPortfolios(strange, Caller()))
 
 
 async def test_a_portfolio_is_asked_of_whoever_holds_it() -> None:
