@@ -75,6 +75,7 @@ from services.executor.logins import Logins
 from services.executor.lots import Lots
 from services.executor.observe import Observer
 from services.executor.place import Placer
+from services.executor.quoted import SharedPrices
 from services.executor.results import Results
 from services.executor.roster import Roster
 from services.executor.servicer import ExecutorServicer
@@ -363,7 +364,7 @@ def liquidator_of(
         trading.broker,
         trading.logins,
         Budget(trading.windows.meter, clock),
-        RedisPrices(stores.redis),
+        SharedPrices(RedisPrices(stores.redis)),
         partitions,
         clock,
         settings.broker_request_max_ms,

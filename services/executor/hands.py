@@ -20,10 +20,11 @@ from paceline.domain.partitioning import partition_of
 from paceline.domain.position import PositionReport
 from paceline.ports.broker import Book, Broker, Call, Credentials, OrderChange
 from paceline.ports.clock import Clock
-from paceline.ports.prices import Price, Prices
+from paceline.ports.prices import Price
 from paceline.runtime.budget import Budget
 from paceline.runtime.partitions import Partitions
 from services.executor.logins import Logins
+from services.executor.quoted import SharedPrices
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Hands:
     broker: Broker
     logins: Logins
     budget: Budget
-    prices: Prices
+    prices: SharedPrices
     partitions: Partitions
     clock: Clock
     need_ms: int

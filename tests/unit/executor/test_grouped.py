@@ -1,13 +1,16 @@
 """Many questions of one moment are few; none spoils it for the others, and who is in need goes first."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import pytest
 
 from paceline.domain.errors import AlreadyExists, Invalid, Unavailable
+from paceline.domain.ids import InstrumentId
+from paceline.ports.prices import Price
 from services.executor.grouped import Grouped
+from services.executor.quoted import SharedPrices
 from services.executor.turns import Turns
 
 
@@ -83,3 +86,27 @@ async def test_the_first_places_go_to_who_has_least_left() -> None:
     done.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert looked == ["whoever", "poorest", "poor", "copy", "begun"]
+
+
+class Board:
+    """Prices as they are known."""
+
+    def __init__(self) -> None:
+        self.reads: list[set[str]] = []
+
+    async def put(self, prices: Mapping[InstrumentId, Price]) -> None:
+        raise NotImplementedError
+
+    async def get(self, instruments: Iterable[InstrumentId]) -> Mapping[InstrumentId, Price]:
+        wanted = set(instruments)
+        self.reads.append({str(each) for each in wanted})
+        return {each: Price(Decimal(5), 0, 0, "socket") for each in wanted if each != "C"}
+
+
+async def test_prices_of_many_are_one_read_and_each_gets_his_own() -> None:
+    board = Board()
+    prices = SharedPrices(board)
+    wanted = [["A"], ["B", "C"], ["A", "B"]]
+    found = await asyncio.gather(*(prices.get(map(InstrumentId, names)) for names in wanted))
+    assert [set(each) for each in found] == [{"A"}, {"B"}, {"A", "B"}]
+    assert board.reads == [{"A", "B", "C"}]
