@@ -81,6 +81,7 @@ class Warden:
         self._ring: list[AccountId] = []
         self._turned_ns = 0
         self._first = 0
+        self._day = date.min
 
     def hear(self, account_id: AccountId) -> None:
         """It came, or its guards, or what tripped of them, may have changed."""
@@ -102,8 +103,10 @@ class Warden:
         await self._learn()
         if not self._watches or not self._hours.is_open():
             return
-        day = self._hours.day()
-        turn = self._turn()
+        day, turn = self._hours.day(), self._turn()
+        if day != self._day:
+            self._day = day
+            self._open_day()
         trips: list[Tripping] = []
         due: list[Rearming] = []
         for account_id in dict.fromkeys((*self._beyond(), *turn)):
@@ -141,12 +144,17 @@ class Warden:
         marks = guarded.marks
         if before is not None and before.marks is not None and before.seat is seat:
             newer = marks is None or (before.marks.arming, before.marks.day) >= (marks.arming, marks.day)
-            marks = before.marks if newer else marks
+            marks = self._risen(seat, before, self._hours.day()) if newer else marks
         guards = guarded.guards
         self._watches[account_id] = _Watch(seat, guarded, guards, marks, guarded.marks, dict(guarded.tripped))
         accounts, row = self._board.accounts, seat.row
         accounts.guarded[row] = True
         accounts.guard_low[row], accounts.guard_peak[row] = FAR, -FAR
+
+    def _open_day(self) -> None:
+        """Columns tell of the day before: everyone is judged, some with each look."""
+        accounts = self._board.accounts
+        accounts.guard_low[: accounts.top][accounts.guarded[: accounts.top]] = FAR
 
     def _beyond(self) -> Sequence[AccountId]:
         """Who may be beyond a line; of many the next few, whose turn goes round."""

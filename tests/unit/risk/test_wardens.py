@@ -330,3 +330,24 @@ async def test_what_another_replica_saw_meanwhile_counts() -> None:
     stage.warden.hear(ME)
     assert await stage.at("819") == []
     assert await stage.at("818") == [GuardKind.DRAWDOWN]
+
+
+async def test_what_passes_saw_is_not_lost_when_something_is_heard() -> None:
+    stage = Stage(replace(LOSS, max_drawdown_percent=d(3), max_daily_loss=None))
+    await stage.at(800)
+    await stage.at(850)
+    stage.warden.hear(ME)
+    assert await stage.at("820") == []
+    assert await stage.at("818") == [GuardKind.DRAWDOWN]
+
+
+async def test_a_gap_over_night_is_a_loss_of_the_new_day_at_its_first_look() -> None:
+    stage = Stage(LOSS)
+    await stage.at(800)
+    await stage.at(830)
+    await stage.at(830)
+    stage.clock.advance(86_400)
+    stage.funds(realised=-100)
+    stage.funds(realised=-100)
+    assert await stage.at("821.01") == []
+    assert await stage.at("821") == [GuardKind.DAILY_LOSS]
