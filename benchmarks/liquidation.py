@@ -9,7 +9,7 @@ that he accepted. The bare client places as many orders between the rounds, for 
 import asyncio
 import time
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,21 +72,25 @@ class Falls:
     bare_first_ms: list[float] = field(default_factory=list)
     repriced: Counter[float] = field(default_factory=Counter)
     """Passes that prices asked for, by upper bounds in seconds."""
-    spent: Counter[str] = field(default_factory=Counter)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """CPU seconds of each process until all are sold, less what it takes while prices only move."""
 
     async def fall(self, number: int, people: People, symbol: str) -> None:
         stand = await self._enter(number, people, symbol)
-        before = self._repriced()
+        before, idle, began = self._repriced(), self._cpu(), time.monotonic()
         for turn in range(_TICKS):
             await self._move(symbol, stand.price + (turn % 2) * self.tick)
             await asyncio.sleep(_TICK_S)
+        idle, idle_s = self._cpu() - idle, time.monotonic() - began
         await self._bare_round(number)
         cpu = self._cpu()
         fallen = price_at(_FALLEN, stand, self.tick)
         fell_ns, fell_wall_ns = time.monotonic_ns(), time.time_ns()
         async with self._told_again(symbol, fallen):
             await self._sold(people, symbol)
-            self.spent += self._cpu() - cpu
+            took = (time.monotonic_ns() - fell_ns) / 1e9 / idle_s
+            for name, spent in (self._cpu() - cpu).items():
+                self.spent[name] += max(0.0, spent - idle[name] * took)
             await self._done(people)
         self.repriced += self._repriced() - before
         await self._judge(people, symbol, fell_ns)
@@ -238,7 +242,8 @@ def run(followers: int, rounds: int, seed: int) -> Result:
             "last_ms": last,
             "bare_ms": bare,
             "cpu_us_per_account": {
-                name: round(spent * 1e6 / copies) for name, spent in sorted(falls.spent.items())
+                name: round(spent * 1e6 / copies)
+                for name, spent in sorted({**falls.spent, "all": sum(falls.spent.values())}.items())
             },
         },
         lower_bound={"bare_ms": bare, "bare_first_ms": spread(falls.bare_first_ms)},
