@@ -149,6 +149,14 @@ def test_what_no_action_can_be_is_told_by_rule(wrong: CorporateAction, rule: str
     assert rules_of(problems_of_action(wrong, at(23, 12))) == {rule}
 
 
+def test_a_bonus_that_gives_nothing_breaks_two_rules() -> None:
+    nothing = replace(ACTION, kind=ActionKind.BONUS, new=2, old=2)
+    assert rules_of(problems_of_action(nothing, at(23, 12))) == {
+        "must differ from ratio_old",
+        "must be more than ratio_old: a bonus gives shares",
+    }
+
+
 def test_what_no_action_can_be_is_told_by_field() -> None:
     now = at(23, 12)
     assert problems_of_action(RENAME, now) == ()

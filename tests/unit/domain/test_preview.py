@@ -200,9 +200,9 @@ def test_charges_are_for_orders_and_for_money() -> None:
 
 def test_fractions_are_closed_like_wholes() -> None:
     added = Holding("USDT")
-    for _ in range(2):
-        added.trade(d("0.5"), d(100), d(1))
-    assert (added.quantity, added.cost, added.realised) == (d(1), d(100), d(0))
+    for price in (100, 200):
+        added.trade(d("0.5"), d(price), d(1))
+    assert (added.quantity, added.cost, added.realised) == (d(1), d(150), d(0))
     holding = Holding("USDT")
     for signed, price in (("0.5", 100), ("-0.25", 120), ("-0.5", 80)):
         holding.trade(d(signed), d(price), d(2))
