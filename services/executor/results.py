@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 _RETRY_S = 0.2
 _GROUP_MAX = 500
 _DRAIN_LOOK_S = 0.005
+_GATHER_S = 0.03
+"""Between the groups of a burst: orders that leave go before the writing of those that left."""
 
 Group = Sequence[Outcome]
 Epochs = Mapping[Partition, Epoch]
@@ -75,6 +77,8 @@ class Results:
             await self._until_written(self._folded, [each for each in news if not _touches_no_ledger(each)])
             await self._until_written(self._changes, [each for each in group if each.told is None])
             self._writing = frozenset()
+            if len(group) > 1 and len(self._waiting) < _GROUP_MAX:
+                await self._clock.sleep(_GATHER_S)
 
     async def _until_written(self, write: Callable[[Group, Epochs], Awaitable[None]], group: Group) -> None:
         epochs = _newest(group)
