@@ -12,6 +12,7 @@ from paceline.domain.ids import AccountId, Partition
 from paceline.ports.portfolios import Portfolio
 
 _INFINITE = "inf"
+_AT_ONCE = 64
 
 
 class RedisPortfolios:
@@ -48,9 +49,15 @@ class RedisPortfolios:
                 await pipeline.execute()
 
     async def publish(self, packed: Mapping[Partition, bytes]) -> None:
+        """A few partitions at a time: prices that come meanwhile must not wait for all of them."""
+        values = list(packed.items())
+        for start in range(0, len(values), _AT_ONCE):
+            await self._publish(values[start : start + _AT_ONCE])
+
+    async def _publish(self, values: Sequence[tuple[Partition, bytes]]) -> None:
         with map_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for partition, value in packed.items():
+                for partition, value in values:
                     # plain commands: the client's own `set` costs more than all the rest of a pass
                     pipeline.execute_command("SET", keys.packed_portfolios(partition), value)
                     pipeline.execute_command("PUBLISH", keys.PORTFOLIO_UPDATES, value)
