@@ -66,7 +66,7 @@ from tests.unit.domain.given import KEY as SBIN_KEY
 from tests.unit.domain.given import event, fill, subscription
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 SECRET = base64.b64encode(b"k" * 32).decode()
 APP = BrokerAppId("app")
 LEADER = AccountId("fyers:XLEADER")
