@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ class Seat:
     answered_ns: int = 0
     fills: int = 0
     """Counted since it came, to see whether one crossed a reading of the funds."""
+    cost: int = 0
+    """Of all that it held when its funds were read, whichever side: what their margin is for."""
     before: Money | None = None
     """The reading of the funds before the newest."""
     state: RiskState = RiskState.CALM
@@ -220,6 +223,7 @@ class Board:
         accounts.cash[row], accounts.realised[row] = cash, realised
         accounts.collateral[row], accounts.used_margin[row] = collateral, used_margin
         accounts.gained[row] = 0
+        seat.cost = self._cost(seat)
         accounts.funds_ns[row] = asked_ns
         accounts.touched[row] = True
         seat.asked_ns, seat.answered_ns = asked_ns, answered_ns
@@ -227,9 +231,20 @@ class Board:
             seat.currency = funds.currency
             self.members += 1
 
+    def kept(self, seat: Seat) -> Fraction:
+        """How much of what bound its margin when it was read is still there: whoever is being sold has his
+        losses at once, and his margin back with the next reading only.
+        """
+        now = self._cost(seat)
+        return Fraction(now, seat.cost) if now < seat.cost else Fraction(1)
+
+    def _cost(self, seat: Seat) -> int:
+        multiplier = self.instruments.multiplier
+        return sum(abs(each.cost) * int(multiplier[place]) for _, each, place in self.positions(seat))
+
     def questionable(self, seat: Seat, funds: Funds) -> bool:
-        """Whether a reading may hold trades that were not told yet: it realised what no fill explains, or it
-        puts the account at or below its line. Its loss would be counted twice.
+        """Whether a reading may hold trades that were not told yet: it realised what no fill explains, binds
+        money for no position that is known, or puts the account at or below its line.
         """
         accounts, row = self.accounts, seat.row
         numbers = (funds.cash, funds.realised, funds.collateral, funds.used_margin)
@@ -238,6 +253,8 @@ class Board:
         except UnrepresentableError:
             return False
         if accounts.funds_ns[row] and realised != accounts.realised[row] + accounts.gained[row]:
+            return True
+        if margin > 0 and not seat.cells:
             return True
         equity = cash + realised + collateral + int(accounts.unrealised[row])
         return margin > 0 and equity / margin * 100 <= float(accounts.lower[row])

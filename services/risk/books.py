@@ -77,6 +77,7 @@ class Books:
         for partition in leaving:
             self._claims.pop(partition, None)
             self._done.pop(partition, None)
+        self._missed = {each for each in self._missed if partition_of(each) in self._claims}
         self._board.drop(leaving)
 
     def ready(self, partition: Partition) -> bool:
@@ -110,11 +111,12 @@ class Books:
             rebuilt = await self._rebuilt(partition, heads.get(partition, Offset(0)), members[partition])
             await self._know(rebuilt.listed)
             if self._claims.get(partition) is claims[partition] is not None:
-                self._seat(members[partition], rebuilt)
                 self._done[partition] = rebuilt.head
+                self._seat(members[partition], rebuilt)
                 self._on_ready({partition: rebuilt.head})
-        missed, self._missed = self._missed, set()
+        missed = {each for each in self._missed if self.ready(partition_of(each))}
         await self._admit(missed)
+        self._missed -= missed
 
     async def handle(self, batch: Batch) -> None:
         """Each event once, whatever breaks in between: those done with are passed over."""
@@ -136,8 +138,9 @@ class Books:
     async def hear(self, names: frozenset[str]) -> None:
         """Rows of these accounts changed, or those of their sessions."""
         heard = {AccountId(name) for name in names}
-        self._missed |= {each for each in heard if not self.ready(partition_of(each))}
-        await self._admit(heard - self._missed)
+        loading = self._claims.keys() - self._done.keys()
+        self._missed |= {each for each in heard if partition_of(each) in loading}
+        await self._admit(each for each in heard if self.ready(partition_of(each)))
 
     async def reread(self) -> None:
         """Everything may have changed unheard."""
@@ -189,9 +192,9 @@ class Books:
             self._enter((await self._accounts.get_many(wanted)).values())
 
     def _enter(self, accounts: Iterable[Account]) -> None:
-        """Those of partitions that are still ours, or are being loaded."""
+        """Those of partitions that are loaded: without its positions nobody may be judged."""
         for account in accounts:
-            if partition_of(account.account_id) not in self._claims:
+            if not self.ready(partition_of(account.account_id)):
                 continue
             if account.state is AccountState.CLOSED:
                 self._board.remove(account.account_id)

@@ -149,8 +149,6 @@ class Sentinel:
         standing, sight = self._standings[seat.account.account_id], self._sight(seat)
         if standing.ended_ns:
             return self._concluded(seat, standing, sight)
-        if _unseen(seat, sight):
-            return None
         taken = step(standing.state, sight.level, standing.thresholds, confirmed=sight.confirmed)
         if not sight.confirmed and sight.level <= standing.thresholds.liquidation:
             self._hurry(seat.account.account_id)
@@ -214,14 +212,10 @@ class Sentinel:
         """At or below a line by what is known, and not to be judged by it: the broker is asked."""
         accounts, top = self._board.accounts, self._board.accounts.top
         low = accounts.levels() <= accounts.lower[:top] + _SIEVE
-        low &= accounts.armed[:top] & (accounts.seen_funds_ns[:top] > 0)
+        low &= accounts.armed[:top] & (accounts.seen_funds_ns[:top] > 0) & accounts.stale[:top]
         rows = np.flatnonzero(low).tolist()
         seats = [self._board.by_row[row] for row in rows if row in self._board.by_row]
-        seats = [
-            seat
-            for seat in seats
-            if (accounts.stale[seat.row] and self._trading(seat)) or _unseen(seat, self._sight(seat))
-        ]
+        seats = [seat for seat in seats if self._trading(seat)]
         for seat in seats:
             self._hurry(seat.account.account_id)
         self._withheld.set(len(seats))
@@ -264,7 +258,7 @@ class Sentinel:
     def _sight(self, seat: Seat) -> Sight:
         accounts, row = self._board.accounts, seat.row
         unrealised = int(accounts.unrealised[row])
-        margin = decimal_of(int(accounts.seen_margin[row]))
+        margin = decimal_of(int(int(accounts.seen_margin[row]) * self._board.kept(seat)))
         equity = decimal_of(
             int(accounts.seen_cash[row])
             + int(accounts.seen_realised[row])
@@ -292,13 +286,6 @@ class Sentinel:
                 for key, _, place in self._board.positions(seat)
             },
         }
-
-
-def _unseen(seat: Seat, sight: Sight) -> bool:
-    """The broker binds money for what no fill or book has told yet: without its profit or loss any level is
-    wrong.
-    """
-    return not seat.cells and sight.used_margin > 0
 
 
 def shown(level: Decimal) -> str:

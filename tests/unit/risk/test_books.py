@@ -257,6 +257,19 @@ async def test_what_was_heard_while_a_partition_is_read_is_looked_up_afterwards(
     assert ME.account_id in stage.board.seats
 
 
+async def test_nobody_is_seated_before_his_positions_are_read() -> None:
+    """Heard of while another partition is loaded, he would be judged by his money alone."""
+    stage = Stage()
+    await stage.journaled(bought(3))
+    other = next(part for part in map(Partition, range(2)) if part != HOME)
+    stage.books.want([other, HOME])
+    await stage.books.hear(frozenset({ME.account_id}))
+    await stage.books.load([other])
+    assert not stage.board.seats
+    await stage.books.load([HOME])
+    assert stage.held() == 3
+
+
 async def test_events_of_nobody_are_passed_over() -> None:
     stage = Stage()
     stage.rows.accounts = {}

@@ -234,6 +234,20 @@ async def test_a_reading_below_the_line_counts_once_the_position_book_bears_it_o
         assert stage.funds_ns() > 0
 
 
+async def test_margin_for_positions_that_nobody_told_of_is_no_reading() -> None:
+    """The fills are on their way, or the session that would tell them is down. Orders that rest bind too."""
+    stage = Stage("F1")
+    (me,) = stage.accounts
+    stage.door.told, stage.door.book = funds(me, 1_000, used=200), [baseline(me, 10, "100")]
+    async with stage.running():
+        stage.hear_all()
+        await stage.pass_time(0.2)
+        assert not stage.funds_ns()
+        stage.door.book = []
+        await stage.pass_time(4)
+        assert stage.funds_ns() > 0
+
+
 async def test_a_doubt_brings_the_next_reading_forward_and_begins_none() -> None:
     stage = Stage("F1", "F2")
     async with stage.running():

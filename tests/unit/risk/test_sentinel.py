@@ -324,19 +324,12 @@ async def test_any_path_with_any_restarts_tells_each_crossing_once(path: list[fl
     assert sum(turn.request is not None for turn in states.turns) == liquidated
 
 
-async def test_margin_for_positions_that_nobody_told_of_is_asked_about_and_decides_nothing() -> None:
-    """The fills are on their way, or the session that would tell them is down: a loss would be missing."""
+async def test_who_is_being_sold_has_his_margin_back_as_he_has_his_losses() -> None:
+    """Ninety of a hundred go at 640: 5,600 are left at cost, for a tenth of the margin."""
     stage = Stage()
-    await stage.at(price_at(40))
-    assert stage.state == "WARNED"
-    stage.board.fold(baseline(ME, 0, "0"))
-    for cash in ("20000", "1000", "1000"):
-        stage.funds(cash)
-        await stage.look()
-    assert stage.state == "WARNED"
-    assert not stage.wanted
-    assert stage.hurried
-    assert stage.states.kinds() == [AlertKind.WARNING, AlertKind.NOT_JUDGED]
-    stage.funds("1000", used="0")
-    await stage.look()
-    assert stage.state == "CALM"
+    await stage.at(price_at(30))
+    stage.board.fold(fill(ME, -90, "640"))
+    await stage.at(640, 300)
+    assert (stage.state, stage.wanted) == ("WARNED", 0)
+    await stage.at(256)
+    assert (stage.state, stage.wanted) == ("LIQUIDATING", 1)
