@@ -300,6 +300,8 @@ def test_what_is_cheap_has_a_price_and_what_costs_nothing_has_none() -> None:
     assert result_of([cheap], {}) == (d(1), {})
     gone = Copied("a", d(10), d(1_000), adjusted=d(-10), price=d(0))
     assert result_of([gone], {}) == (d(0), {"a": Adjustment(d(-10), d(-1_000))}), "at what it cost"
+    sold = replace(gone, price=d("0.5"))
+    assert result_of([sold], {})[1] == {"a": Adjustment(d(-10), d(-5))}
     given = Copied("b", d(0), d(0), adjusted=d(5))
     assert result_of([given], {})[1] == {"b": Adjustment(d(5), d(0))}
 

@@ -214,7 +214,7 @@ def test_a_state_that_a_frame_told_a_moment_before_says_nothing_of_the_clock(
 
 
 def test_where_only_the_time_of_a_baseline_is_known_its_second_is_news() -> None:
-    session = Tracker(LEADER, Baseline(NOW + 7))
+    session = Tracker(LEADER, Baseline(NOW + S // 2))
     assert session.observe(fill(10, at=NOW - 1), NOW + S) == STALE
     assert session.observe(fill(10, trade="t2", at=NOW), NOW + S).verdict is Verdict.NEWS
 
