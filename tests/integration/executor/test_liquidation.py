@@ -80,16 +80,16 @@ async def _is_read(stage: Stage, steps: list[executor_pb2.LiquidationStep]) -> N
         await reads.GetLiquidation(risk_pb2.GetLiquidationRequest(liquidation_id="liq-2"), None)
 
 
-async def test_it_goes_before_two_hundred_entries_which_never_leave_and_the_freeze_is_released(
+async def test_it_goes_before_fifty_entries_which_never_leave_and_the_freeze_is_released(
     postgres_url: str, redis_url: str
 ) -> None:
     settings = {"sweep_after_ms": "60000", **PATIENT}
     async with a_stage(postgres_url, redis_url) as stage, stage.world.executor(**settings):
         await stage.world.until_owned(for_hints=True)
         await stage.trade(30)
-        entries = [order for _ in range(200) for order in await stage.world.plan([stage.follower])]
+        entries = [order for _ in range(50) for order in await stage.world.plan([stage.follower])]
         await stage.world.penalize(stage.follower, seconds=5)
-        assert await stage.world.hint(entries) == Counter(accepted=200)
+        assert await stage.world.hint(entries) == Counter(accepted=50)
         await stage.liquidate()
         assert [(each.side.value, each.qty) for each in stage.world.books()] == [(-1, 30)]
         rows = await stage.world.rows.by_tags([each.tag for each in entries])
