@@ -48,6 +48,7 @@ from paceline.domain.instrument import Exchange, Instrument, InstrumentKind, Seg
 from paceline.domain.order import Fill
 from paceline.domain.partitioning import partition_of
 from paceline.domain.secret import Secret
+from paceline.domain.subscription import Subscription
 from paceline.embedded.leash import leashed
 from paceline.ports.accounts import BrokerApp
 from paceline.ports.broker import Listing, Tokens
@@ -121,10 +122,7 @@ class World:
     async def plan(self, followers: Iterable[AccountId], *, below_ticks: int = 200) -> list[CopyOrder]:
         """One leader fill, committed as a replicator does: an order for each, resting below the market."""
         happened = self.leader_fill(below_ticks)
-        copiers = [
-            Copier(replace(subscription(name=f"s-{each}", follower=each), leader=LEADER))
-            for each in followers
-        ]
+        copiers = [Copier(_ageless(each)) for each in followers]
         market = Market({SHARE.instrument_id: SHARE}, time.time_ns())
         decisions = plan_chunk(happened, LeaderState(LEADER), copiers, market).decisions
         return await self.commit(happened, decisions)
@@ -338,6 +336,12 @@ async def a_world(postgres_url: str, redis_url: str, followers: int) -> AsyncIte
             partition_of(LEADER),
         )
         yield world
+
+
+def _ageless(follower: AccountId) -> Subscription:
+    """His entries do not grow too old on a machine that has other things to do."""
+    follows = subscription(name=f"s-{follower}", follower=follower)
+    return replace(follows, leader=LEADER, filters=replace(follows.filters, max_age_ms=600_000))
 
 
 def _origin(order: CopyOrder) -> Origin:
