@@ -42,8 +42,8 @@ class Window:
         self.peak = 0
 
     def add(self, now: int) -> int:
-        """Count one; two that are a whole span apart never share a window. One whose body came late is counted
-        where it arrived.
+        """Count one; two that are a whole span apart never share a window. One whose body came late is
+        counted where it arrived.
         """
         at = self._at
         insort(at, now)
