@@ -231,6 +231,12 @@ class Board:
             seat.currency = funds.currency
             self.members += 1
 
+    def as_seen(self, seat: Seat) -> bool:
+        """Whether the newest reading is what the last pass took. Until then the one before it is still shown,
+        and would confirm itself.
+        """
+        return bool(self.accounts.funds_ns[seat.row] == self.accounts.seen_funds_ns[seat.row])
+
     def kept(self, seat: Seat) -> Fraction:
         """How much of what bound its margin when it was read is still there: whoever is being sold has his
         losses at once, and his margin back with the next reading only.

@@ -13,6 +13,8 @@ def beyond(accounts: AccountTable, cells: CellTable, instruments: InstrumentTabl
     """Rows, as of the last pass; on the way peaks follow what two readings of the funds agree on."""
     top = accounts.top
     sound = accounts.guarded[:top] & ~accounts.stale[:top] & (accounts.seen_funds_ns[:top] > 0)
+    # where a newer reading waits for its pass, the one before it is the one that is seen: it confirms nothing
+    sound &= accounts.seen_funds_ns[:top] == accounts.funds_ns[:top]
     unrealised, realised = accounts.unrealised[:top], accounts.seen_realised[:top]
     profit = realised + unrealised
     before = accounts.before_realised[:top] + accounts.gained[:top]

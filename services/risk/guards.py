@@ -227,7 +227,7 @@ class Warden:
             equity=decimal_of(cash + realised + collateral + unrealised),
             exposure=decimal_of(self._exposure(seat)),
             positions=len(seat.cells),
-            sound=bool(accounts.seen_funds_ns[row]) and not accounts.stale[row],
+            sound=bool(accounts.seen_funds_ns[row]) and not accounts.stale[row] and self._board.as_seen(seat),
         )
 
     def _exposure(self, seat: Seat) -> int:

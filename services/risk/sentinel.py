@@ -266,7 +266,7 @@ class Sentinel:
             + unrealised
         )
         level = margin_level(equity, margin)
-        before = seat.before
+        before = seat.before if self._board.as_seen(seat) else None
         confirmed = before is not None and _low(
             before.cash + before.realised + before.collateral + int(accounts.gained[row]) + unrealised,
             before.used_margin,

@@ -190,6 +190,19 @@ async def test_one_reading_of_the_funds_that_lies_liquidates_nobody() -> None:
     assert stage.state == "LIQUIDATING"
 
 
+async def test_a_lie_does_not_confirm_itself_while_the_truth_waits_for_its_pass() -> None:
+    stage = Stage()
+    await stage.at(800)
+    stage.funds("0", "16000")
+    await stage.look()
+    stage.clock.advance(1)
+    stage.funds("20000", "16000")
+    await stage.sentinel.look()
+    assert stage.state == "WARNED"
+    await stage.look()
+    assert stage.state == "CALM"
+
+
 @pytest.mark.parametrize("fault", ["old", "unsound", "unlisted", "contradicted", "broken"])
 async def test_what_is_not_sound_is_told_and_asked_and_never_acted_on(fault: str) -> None:
     stage = Stage()

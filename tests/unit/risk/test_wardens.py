@@ -214,6 +214,19 @@ async def test_old_prices_one_reading_and_a_database_that_is_away_trip_nothing()
     assert await stage.look() == [GuardKind.DAILY_LOSS]
 
 
+async def test_a_lie_about_profit_raises_no_peak_while_the_truth_waits_for_its_pass() -> None:
+    stage = Stage(LOSS)
+    await stage.at(800)
+    stage.clock.advance(1)
+    stage.funds(realised=50_000)
+    assert await stage.look() == []
+    stage.clock.advance(1)
+    stage.funds()
+    await stage.warden.look()
+    assert await stage.look() == []
+    assert await stage.at(799) == []
+
+
 async def test_caps_trip_beyond_what_is_allowed() -> None:
     caps = AccountGuards(
         max_exposure=d(81_000), max_open_positions=1, currency="INR", level=LiquidationLevel.STOP_ENTRIES
