@@ -30,11 +30,6 @@ class Attribution:
     own: Decimal
 
 
-def own_position(net: Decimal, held: Mapping[SubscriptionId, Held]) -> Decimal:
-    """What the broker's net shows beyond all ledgers."""
-    return net - sum((each.position for each in held.values()), ZERO)
-
-
 def attribute(
     traded: Decimal, held: Mapping[SubscriptionId, Held], own: Decimal, lot: Decimal
 ) -> Attribution:
@@ -51,16 +46,6 @@ def attribute(
     sign = Decimal(1) if traded > 0 else Decimal(-1)
     copies = {name: quantity * sign for name, quantity in taken.items() if quantity}
     return Attribution(copies, traded - sum(copies.values(), ZERO))
-
-
-def sellable(surplus: Decimal, net: Decimal) -> tuple[Decimal, Decimal]:
-    """How much of an exit the broker's net still holds in its direction, and how much is no longer there.
-
-    Both signed as `surplus`, which is what would be left.
-    """
-    there = toward(surplus, net)
-    kept = min(surplus, there) if surplus > 0 else max(surplus, there)
-    return kept, surplus - kept
 
 
 def _of_policy(

@@ -18,7 +18,7 @@ from paceline.domain.copying.adjustments import (
     renamed,
     set_by_hand,
 )
-from paceline.domain.copying.attribution import Held, attribute, own_position, sellable
+from paceline.domain.copying.attribution import Held, attribute
 from paceline.domain.ids import InstrumentId, SubscriptionId
 from paceline.domain.ledger import EntryKind, Ledger
 from paceline.domain.subscription import AttributionPolicy
@@ -92,20 +92,6 @@ def test_no_copy_loses_more_than_it_has_and_all_of_it_is_somebodys(
         assert books[name].position * taken < 0
         assert abs(taken) <= abs(books[name].position)
         assert taken % lot == 0
-
-
-def test_his_own_is_the_net_less_all_ledgers() -> None:
-    assert own_position(d(30), {A: Held(d(10)), B: Held(d(-5))}) == 25
-
-
-@pytest.mark.parametrize(
-    ("surplus", "net", "kept", "gone"),
-    [(10, 30, 10, 0), (10, 4, 4, 6), (10, -4, 0, 10), (-10, -4, -4, -6), (1, 4, 1, 0)],
-)
-def test_an_exit_is_bounded_by_what_the_broker_still_shows(
-    surplus: int, net: int, kept: int, gone: int
-) -> None:
-    assert tuple(map(int, sellable(d(surplus), d(net)))) == (kept, gone)
 
 
 HOLDS = Ledger(ideal=d("10.5"), entry_planned=d(10), entry_filled=d(10))
