@@ -1,6 +1,5 @@
 """Request windows that hold however late a request arrives, and when their store forgets."""
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +89,6 @@ class Meter:
         self._held_ns: dict[AccountId, int] = {}
         self._flying: dict[Ticket, None] = {}
         self._late: list[Ticket] = []
-        self._looking: asyncio.Task[None] | None = None
         self._lost: set[AccountId] = set()
 
     async def take(self, takes: Sequence[Take]) -> list[Ticket | Taken]:
@@ -104,12 +102,7 @@ class Meter:
             for ticket in asking:
                 self._put_back(ticket)
             raise
-        passed = [
-            self._answered(each, next(answers)) if isinstance(each, Ticket) else each for each in passed
-        ]
-        if self._flying and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look())
-        return passed
+        return [self._answered(each, next(answers)) if isinstance(each, Ticket) else each for each in passed]
 
     def land(self, ticket: Ticket) -> None:
         """The answer is there, or the request never left."""
@@ -182,9 +175,9 @@ class Meter:
             self._held_ns[account_id] = now_ns + plan.held_ms * _NS_PER_MS + self._jitter_ns
             _log.warning("meter.store_forgot", account=account_id)
 
-    async def _look(self) -> None:
-        """Until nothing flies and everything late is counted so."""
-        while self._flying or self._late:
+    async def run(self) -> None:
+        """Until cancelled: what flies long, or landed late, is counted so in the store."""
+        while True:
             await self._clock.sleep(_LOOK_S)
             now_ns = self._clock.monotonic_ns()
             lates, self._late = self._late, []

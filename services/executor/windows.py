@@ -1,5 +1,6 @@
 """What a store of request windows forgot is counted again from the rows."""
 
+import asyncio
 from collections.abc import Iterable
 from itertools import islice
 
@@ -47,7 +48,13 @@ class Windows:
                 _log.info("windows.rebuilt", accounts=len(missing))
 
     async def run(self) -> None:
-        """Until cancelled: what was lost at once, all who sent something lately every so often."""
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.meter.run())
+            group.create_task(self._restore_lost())
+
+    async def _restore_lost(self) -> None:
+        """What was lost at once, all who sent something lately every so often."""
         looks, lost = 0, set[AccountId]()
         while True:
             await self._clock.sleep(_LOOK_S)

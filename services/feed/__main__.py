@@ -333,6 +333,7 @@ def _set_going(runtime: Runtime[Settings], parts: Parts) -> None:
         runtime.spawn(name, work)
     runtime.spawn("roster", parts.roster.run())
     runtime.spawn("notices", listener.run())
+    runtime.spawn("windows", parts.shared.budget.meter.run())
     runtime.spawn("vitals", parts.vitals.run())
     runtime.spawn("market status", parts.market.run())
     runtime.spawn("mornings", parts.mornings.run())

@@ -97,6 +97,7 @@ class Parts:
         self.feeds = Routes(_leases(database, "feed", settings), clock)
         self.partitions = partitions_of(runtime, _leases(database, SERVICE, settings), lease_times(settings))
         channels = self.channels = channel_pool(runtime)
+        self.meter = Meter(RedisBuckets(stores.redis, clock), clock)
         self.funds = self._funds(runtime, stores)
         self.passes = Passes(self.board, clock, runtime.metrics, settings.pass_ms)
         self._decides(runtime, database)
@@ -234,7 +235,7 @@ class Parts:
             {Broker.FYERS: Fyers(FyersSettings.of(settings), stores.egresses, clock)},
             credentials,
             sessions,
-            Budget(Meter(RedisBuckets(stores.redis, clock), clock), clock),
+            Budget(self.meter, clock),
             clock,
             runtime.random,
             Rhythm(settings.funds_interval_ms, settings.funds_again_ms, settings.funds_at_once),
@@ -260,6 +261,7 @@ async def compose(runtime: Runtime[Settings]) -> None:
     runtime.spawn("checkpoints", parts.checkpoints.run())
     runtime.spawn("notices", parts.notices.run())
     runtime.spawn("listener", listener.run())
+    runtime.spawn("windows", parts.meter.run())
     runtime.spawn("funds", parts.funds.run())
     runtime.spawn("prices", parts.ticks.run())
     runtime.spawn("publish", parts.publisher.run())

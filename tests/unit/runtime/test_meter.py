@@ -111,6 +111,7 @@ async def test_what_flies_takes_its_place_until_it_lands() -> None:
 async def test_others_hear_of_what_is_late_from_the_store() -> None:
     world = World()
     other = Meter(world.buckets, world.clock)
+    looking = asyncio.create_task(world.meter.run())
     flying = await world.take(5)
     await world.clock.sleep(1.5)
     assert tickets(await other.take([a_take()])) == []
@@ -120,6 +121,7 @@ async def test_others_hear_of_what_is_late_from_the_store() -> None:
     assert tickets(await other.take([a_take()])) == []
     await world.clock.sleep(0.5)
     assert len(tickets(await other.take([a_take()] * 9))) == 5
+    looking.cancel()
 
 
 async def test_a_store_that_is_away_hears_of_it_later() -> None:
@@ -135,15 +137,19 @@ async def test_a_store_that_is_away_hears_of_it_later() -> None:
     flying = await world.take(1)
     world.clock.advance(0.4)
     world.meter.land(flying[0])
+    looking = asyncio.create_task(world.meter.run())
     await world.clock.sleep(1)
+    looking.cancel()
     landed_ns = world.clock.now_ns() - S
     assert world.buckets._accounts[ACCOUNT].times["second"][0] >= landed_ns - JITTER_MS * 1_000_000
 
 
 async def test_a_ticket_that_nobody_lands_blocks_nobody_for_ever() -> None:
     world = World()
+    looking = asyncio.create_task(world.meter.run())
     await world.take(5)
     await world.clock.sleep(62)
+    looking.cancel()
     assert len(await world.take(9)) == 5
 
 
@@ -208,6 +214,7 @@ async def test_no_second_is_ever_too_full(steps: list[tuple[float, int, int, flo
         await clock.sleep(flight_s * (1 - part))
         meter.land(ticket)
 
+    looking = [asyncio.create_task(meter.run()) for meter in meters]
     async with asyncio.TaskGroup() as group:
         for meter in meters:
             for ticket in tickets(await meter.take([a_take()])):
@@ -220,6 +227,8 @@ async def test_no_second_is_ever_too_full(steps: list[tuple[float, int, int, flo
                 lost = True
             for ticket in tickets(await meters[who].take([a_take()] * count)):
                 group.create_task(fly(meters[who], ticket, flight_s, part))
+    for task in looking:
+        task.cancel()
     assert fullest(arrivals, SECOND) <= SECOND.calls
     assert lost or fullest(arrivals, MINUTE) <= MINUTE.calls
 
