@@ -7,7 +7,8 @@ nobody knows what became of it. Several for one order come to the latest; nothin
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import Enum, auto
 
 import structlog
@@ -18,6 +19,7 @@ from paceline.domain.copying.fold import Resized, Told, Withdrawn
 from paceline.domain.errors import BrokerError, BrokerOutcomeUnknown, BrokerRejected, NotOwner, Unavailable
 from paceline.domain.execution import Command
 from paceline.domain.ids import CommandId, CopyOrderId, Epoch, Partition
+from paceline.domain.money import ZERO
 from paceline.domain.order import BrokerStatus, OrderReport
 from paceline.domain.order_states import TERMINAL
 from paceline.domain.partitioning import partition_of
@@ -64,6 +66,8 @@ class _Change:
     refusal: BrokerError | None = None
     taken: int = 0
     """How often the broker took a cancellation, whoever sent it."""
+    filled: Decimal = ZERO
+    """Of its order, as the broker's book showed it: the row may not know yet."""
     outdated: bool = False
     """A later one says what shall be; only whether this one happened is still found out."""
 
@@ -303,7 +307,8 @@ class Changes:
         if change.stage is _Stage.SOUGHT:
             return
         unsent = order.status is CopyStatus.PLANNED and self._floor.unsent(order)
-        following = todo(change.command, order, in_flight=not unsent)
+        known = replace(order, filled=max(order.filled, change.filled))
+        following = todo(change.command, known, in_flight=not unsent)
         if change.stage is _Stage.SENDING and not self._misfit(change, following, order):
             return
         match following.step:
@@ -340,7 +345,14 @@ class Changes:
         self._reconciler.seek(change.command, order, patiently=patiently)
 
     def _not_done(self, change: _Change, order: CopyOrder, report: OrderReport | None) -> None:
-        """It may be sent again, but not for ever; what the broker refused is refused for good."""
+        """It may be sent again, but not for ever; what the broker refused is refused for good. Only a cut to
+        less than is filled is a cancellation.
+        """
+        if report is not None:
+            change.filled = max(change.filled, report.filled)
+        spec = change.command.spec
+        if change.sends is CommandKind.MODIFY and spec is not None and spec.quantity <= change.filled:
+            change.refusal = None
         if change.taken >= _TAKEN_MAX:
             change.refusal = BrokerRejected("taken again and again, and without effect", code="INEFFECTIVE")
         if change.refusal is not None and not isinstance(change.refusal, BrokerOutcomeUnknown):

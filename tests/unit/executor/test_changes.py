@@ -295,6 +295,23 @@ async def test_cut_below_what_is_filled_is_cancelled() -> None:
         assert world.rows.commands.status(cut) is CommandStatus.DONE
 
 
+async def test_a_cut_that_is_refused_because_more_was_filled_becomes_a_cancellation() -> None:
+    """The row does not know of the fill yet; the broker's book does."""
+    async with an_executor() as world:
+        one = working()
+        cut = a_change(one, quantity=4)
+        await given(world, one, cut)
+        world.broker.reports = [standing(one, filled=5)]
+        world.broker.says[one.tag] = [BrokerRejected("more than that is traded", code="-50")]
+        await world.changes.bring([cut])
+        while CommandKind.CANCEL not in world.broker.kinds:
+            await world.clock.sleep(0.1)
+        world.broker.reports = [standing(one, BrokerStatus.CANCELLED, filled=5)]
+        await world.clock.sleep(10)
+        assert world.rows.commands.status(cut) is CommandStatus.DONE
+        assert world.broker.kinds == [CommandKind.MODIFY, CommandKind.CANCEL]
+
+
 async def test_what_cannot_be_read_is_read_again_and_what_left_is_forgotten() -> None:
     async with an_executor() as world:
         one = working()
