@@ -1,5 +1,6 @@
 """Folds fills into trades: what was opened, what closed it, and what it earned."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -45,6 +46,8 @@ class TradeKeeper:
         self._partitions = partitions
         self._clock = clock
         self._interval_s = interval_s
+        self._turn = asyncio.Lock()
+        """A day's end asks beside `run`: the slower of two would open again what the faster one closed."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -57,7 +60,10 @@ class TradeKeeper:
 
     async def advance(self, partitions: Iterable[Partition]) -> None:
         """All that is journaled of these by now."""
-        wanted = list(partitions)
+        async with self._turn:
+            await self._advance_all(list(partitions))
+
+    async def _advance_all(self, wanted: Sequence[Partition]) -> None:
         heads, places = await self._journal.heads(wanted), await self._trades.places(wanted)
         for partition in wanted:
             head, place = heads.get(partition, Offset(0)), places[partition]

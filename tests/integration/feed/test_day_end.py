@@ -1,5 +1,6 @@
 """The end of the day on real rows: at 18:00, the next morning, and with a broker who squared off."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
@@ -386,10 +387,10 @@ async def test_trades_follow_the_journal_whoever_folds_and_whatever_is_lost(stag
         await PostgresTrades(stage.database).advance(HOME, Epoch(0), Offset(9), [])
 
 
-async def test_trades_are_folded_page_by_page(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_trades_are_folded_once_page_by_page(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.feed.trades._PAGE", 2)
     await stage.journaled(*(bought(signed, order=f"{signed}{n}") for n in range(4) for signed in (3, -3)))
-    await stage.trades.advance([HOME])
+    await asyncio.gather(*(stage.trades.advance([HOME]) for _ in range(3)))
     row = await stage.database.row("SELECT quantity, exited FROM trades WHERE status = 'open'")
     assert row is not None
     assert (row["quantity"], row["exited"]) == (22, 12)
