@@ -165,18 +165,6 @@ class Arena:
         first, last = latencies(evidence)
         return first[WARM_UP:], last[WARM_UP:]
 
-    @asynccontextmanager
-    async def broker_delay(self, delay_ms: int) -> AsyncIterator[None]:
-        """Every order takes so much longer at the broker before he looks at it."""
-        if not delay_ms:
-            yield
-            return
-        rule = await self.control.post("/faults", {"kind": "delay_before", "ms": delay_ms})
-        try:
-            yield
-        finally:
-            await self.control.delete(f"/faults/{rule['id']}")
-
 
 @contextmanager
 def stack(seed: int, environment: Mapping[str, str] | None = None) -> Iterator[tuple[Stack, Certificate]]:

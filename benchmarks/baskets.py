@@ -7,8 +7,8 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.broker import Broker, Place, broker_process, open_broker, settled
-from benchmarks.clients import Cost, measure
+from benchmarks.broker import Place, broker_process, open_broker
+from benchmarks.clients import Cost, in_turns
 from benchmarks.report import Result
 from benchmarks.wires import SPEC, TAG, an_adapter, credentials
 from paceline.domain.errors import BrokerError
@@ -16,7 +16,6 @@ from paceline.domain.ids import Tag
 
 SLICES = 10
 """As many as a basket of Fyers holds."""
-_WARM_UP = 2
 
 
 def run(followers: int, delays: tuple[int, ...], rounds: int, seed: int) -> Result:
@@ -65,22 +64,4 @@ async def _measured(
                     raise each
 
         ways = {"apart": apart, "basket": basket}
-        return await _in_turns(broker, ways, delays, rounds)
-
-
-async def _in_turns(
-    broker: Broker, ways: Mapping[str, Any], delays: tuple[int, ...], rounds: int
-) -> Mapping[int, Mapping[str, Cost]]:
-    orders = len(broker.authorizations) * SLICES
-    for _ in range(_WARM_UP):
-        for way in ways.values():
-            await measure(broker, way, Cost(), orders)
-    settled()
-    found: dict[int, Mapping[str, Cost]] = {}
-    for delay_ms in delays:
-        costs = found[delay_ms] = {name: Cost() for name in ways}
-        async with broker.delay(delay_ms):
-            for _ in range(rounds):
-                for name, way in ways.items():
-                    await measure(broker, way, costs[name], orders)
-    return found
+        return await in_turns(broker, ways, len(broker.authorizations) * SLICES, delays, rounds)

@@ -42,18 +42,6 @@ class Broker:
     def cpu_s(self) -> float:
         return cpu_s(self.place.pid)
 
-    @asynccontextmanager
-    async def delay(self, delay_ms: int) -> AsyncIterator[None]:
-        """Every order takes so much longer before he looks at it."""
-        if not delay_ms:
-            yield
-            return
-        rule = await self.control.post("/faults", {"kind": "delay_before", "ms": delay_ms})
-        try:
-            yield
-        finally:
-            await self.control.delete(f"/faults/{rule['id']}")
-
 
 @contextmanager
 def broker_process(seed: int) -> Iterator[Place]:
@@ -79,6 +67,19 @@ async def open_broker(place: Place, accounts: int) -> AsyncIterator[Broker]:
     async with Control(place.control_url) as control:
         made = (await control.post("/accounts", {"count": accounts, "prefix": "XC"}))["accounts"]
         yield Broker(place, control, [each["authorization"] for each in made])
+
+
+@asynccontextmanager
+async def broker_delay(control: Control, delay_ms: int) -> AsyncIterator[None]:
+    """Every order takes so much longer at the broker before he looks at it."""
+    if not delay_ms:
+        yield
+        return
+    rule = await control.post("/faults", {"kind": "delay_before", "ms": delay_ms})
+    try:
+        yield
+    finally:
+        await control.delete(f"/faults/{rule['id']}")
 
 
 def settled() -> None:

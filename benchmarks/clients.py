@@ -12,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.broker import Broker, Place, broker_process, open_broker, settled
+from benchmarks.broker import Broker, Place, broker_delay, broker_process, open_broker, settled
 from benchmarks.report import Result, spread
 from benchmarks.wires import ITSELF, WIRES
 from benchmarks.wires import Place as PlaceOne
@@ -90,18 +90,7 @@ async def _measured(
 ) -> tuple[Mapping[int, Mapping[str, Cost]], Mapping[str, Mapping[str, str]]]:
     async with open_broker(place, followers) as broker, AsyncExitStack() as stack:
         ways = {name: await stack.enter_async_context(WIRES[name](broker)) for name in _there()}
-        for _ in range(_WARM_UP):
-            for way in ways.values():
-                await measure(broker, way, Cost(), followers)
-        settled()
-        found: dict[int, Mapping[str, Cost]] = {}
-        for delay_ms in delays:
-            costs = found[delay_ms] = {name: Cost() for name in ways}
-            async with broker.delay(delay_ms):
-                for _ in range(rounds):
-                    for name, way in ways.items():
-                        await measure(broker, way, costs[name], followers)
-        return found, await _words(broker)
+        return await in_turns(broker, ways, followers, delays, rounds), await _words(broker)
 
 
 async def _words(broker: Broker) -> dict[str, dict[str, str]]:
@@ -127,7 +116,25 @@ async def _word(name: str, broker: Broker) -> str:
     raise RuntimeError(f"{name} got an answer where there was none")
 
 
-async def measure(broker: Broker, place_one: PlaceOne, cost: Cost, orders: int) -> None:
+async def in_turns(
+    broker: Broker, ways: Mapping[str, PlaceOne], orders: int, delays: tuple[int, ...], rounds: int
+) -> Mapping[int, Mapping[str, Cost]]:
+    """One way after another, so many orders each time: warmed up first, then round by round at each delay."""
+    for _ in range(_WARM_UP):
+        for way in ways.values():
+            await _measure(broker, way, Cost(), orders)
+    settled()
+    found: dict[int, Mapping[str, Cost]] = {}
+    for delay_ms in delays:
+        costs = found[delay_ms] = {name: Cost() for name in ways}
+        async with broker_delay(broker.control, delay_ms):
+            for _ in range(rounds):
+                for name, way in ways.items():
+                    await _measure(broker, way, costs[name], orders)
+    return found
+
+
+async def _measure(broker: Broker, place_one: PlaceOne, cost: Cost, orders: int) -> None:
     """Everyone at once, as a fan-out sends them: so many orders together."""
     await asyncio.sleep(_PAUSE_S)
     at_broker, mine, began = broker.cpu_s(), time.process_time(), time.perf_counter()

@@ -6,6 +6,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.arena import open_arena, stack
+from benchmarks.broker import broker_delay
 from benchmarks.report import Result, spread
 from paceline.cli.stack import Stack
 from paceline.embedded.certificate import Certificate
@@ -47,7 +48,7 @@ async def _measured(
     running: Stack, certificate: Certificate, followers: int, delay_ms: int, rounds: int, seed: int
 ) -> dict[str, Any]:
     async with open_arena(running, certificate, followers, seed) as arena:
-        async with arena.broker_delay(delay_ms):
+        async with broker_delay(arena.control, delay_ms):
             await arena.race(rounds)
         first, last = await arena.times()
         bare = arena.bare.took_ms

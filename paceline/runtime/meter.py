@@ -1,7 +1,7 @@
 """Request windows that hold however late a request arrives, and when their store forgets."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -21,8 +21,8 @@ _FLYING_LONG_NS = 500_000_000
 _NEVER_LANDED_NS = 60_000_000_000
 FORGOTTEN = "forgotten"
 """What refuses while the store may not know all that was sent."""
-_KEPT = 1_000
-"""More than any short window of a broker allows."""
+_LONGEST_NS = LONG_WINDOW_MS * _NS_PER_MS
+"""Of the windows that are remembered: what is older counts nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class _Memory:
     """Of the windows that count the same calls of an account: what this process itself sent."""
 
     flying: int = 0
-    ended: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    ended: deque[int] = field(default_factory=deque)
     """When the answers came, ascending: nothing arrived later than its answer left."""
 
     def free_ns(self, window: Window, cost: int, now_ns: int) -> int:
@@ -111,7 +111,10 @@ class Meter:
         ticket.landed_ns = now_ns = self._clock.monotonic_ns()
         self._put_back(ticket)
         for group in ticket.plan.groups:
-            self._memory[ticket.take.account_id, group].ended.extend([now_ns] * ticket.take.cost)
+            ended = self._memory[ticket.take.account_id, group].ended
+            ended.extend([now_ns] * ticket.take.cost)
+            while ended and ended[0] <= now_ns - _LONGEST_NS:
+                ended.popleft()
         if ticket.late_ns(now_ns, self._jitter_ns) > 0:
             self._late.append(ticket)
 
@@ -122,7 +125,7 @@ class Meter:
 
     def recent(self) -> set[AccountId]:
         """Who sent something lately."""
-        oldest_ns = self._clock.monotonic_ns() - LONG_WINDOW_MS * _NS_PER_MS
+        oldest_ns = self._clock.monotonic_ns() - _LONGEST_NS
         for place, memory in list(self._memory.items()):
             if not memory.flying and (not memory.ended or memory.ended[-1] <= oldest_ns):
                 del self._memory[place]
@@ -130,9 +133,6 @@ class Meter:
 
     async def penalize(self, account_id: AccountId, until_ns: int) -> None:
         await self._buckets.penalize(account_id, until_ns)
-
-    async def penalties(self, accounts: Iterable[AccountId]) -> Mapping[AccountId, int]:
-        return await self._buckets.penalties(accounts)
 
     def _checked(self, take: Take, now_ns: int) -> Ticket | Taken:
         """What our own memory refuses, the store need not be asked."""

@@ -176,6 +176,16 @@ async def test_an_account_that_the_store_forgot_waits_until_nothing_of_it_counts
     assert len(await world.take(9)) == 5
 
 
+async def test_no_more_is_remembered_than_a_minute_of_calls() -> None:
+    world = World()
+    for _ in range(40):
+        for ticket in await world.take(1):
+            world.meter.land(ticket)
+        world.clock.advance(10)
+    (memory,) = world.meter._memory.values()
+    assert len(memory.ended) == 6
+
+
 async def test_who_sent_nothing_lately_is_forgotten() -> None:
     world = World()
     (ticket,) = await world.take(1)
