@@ -1,5 +1,6 @@
 """The service processes of a stack on one machine: started, watched, ended."""
 
+import http.client
 import json
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Process:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return ", ".join(json.load(refusal)["waiting_for"])
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return "its first sign of life"
 
     def last_words(self) -> str:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from deploy.helm.generate import SERVICES
+from paceline.embedded.ports import free_port
 from tests.deploy.chart import Rendered, render
 
 NOWHERE = {
@@ -25,14 +25,6 @@ NOWHERE = {
     "PACELINE_ENCRYPTION_KEY": "A" * 43 + "=",
 }
 WITHIN_S = 30.0
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def until(met: Callable[[], bool], why: str) -> None:
@@ -82,7 +74,7 @@ def status(rendered: Rendered, service: str, path: str) -> int | None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_without_its_stores_lives_waits_and_ends_in_order(service: str) -> None:
     """Killing it would not bring a database back: alive, not ready, and gone in time when told."""
-    grpc_port, metrics_port = free_ports(2)
+    grpc_port, metrics_port = free_port(), free_port()
     settings: dict[str, Any] = {"grpc_port": grpc_port, "metrics_port": metrics_port}
     rendered = render({"services": {service: {"settings": settings}}})
     container = rendered.container(service)

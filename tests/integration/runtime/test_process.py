@@ -21,6 +21,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paceline.embedded.leash import leashed
+from paceline.embedded.ports import free_port
 from paceline.embedded.postgres import EmbeddedPostgres
 from paceline.runtime.grpc_status import status_of
 from tests.integration.runtime.echo import method, read_to_the_end, server_stream
@@ -69,12 +70,6 @@ async def tiny(*arguments: str, **settings: str) -> AsyncIterator[Tiny]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch(port: int, path: str) -> tuple[int, Any]:

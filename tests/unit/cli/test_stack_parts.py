@@ -3,6 +3,9 @@
 import json
 import socket
 import stat
+import subprocess
+import sys
+import threading
 from base64 import b64decode
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from paceline.cli.keys import encryption_key
 from paceline.cli.migrating import goes_back
 from paceline.cli.output import write_json
 from paceline.cli.ports import Ports
-from paceline.cli.processes import SERVICES, StackError, replica_name
+from paceline.cli.processes import SERVICES, Process, StackError, replica_name
+from paceline.embedded.ports import LOOPBACK
 
 
 def test_rows_of_ports_never_overlap_between_services_and_replicas() -> None:
@@ -88,3 +92,23 @@ def test_results_go_to_a_file_or_alone_to_standard_output(
 )
 def test_an_older_revision_is_back(at: str | None, to: str, back: bool) -> None:
     assert goes_back(at, to) is back
+
+
+def test_a_stranger_on_the_port_of_a_service_is_no_sign_of_life() -> None:
+    with socket.create_server((LOOPBACK, 0)) as stranger:
+        greets = threading.Thread(target=_greet, args=(stranger,))
+        greets.start()
+        child = subprocess.Popen([sys.executable, "-c", ""])
+        try:
+            process = Process("feed", "feed", 0, stranger.getsockname()[1], None, child)
+            assert process.waiting_for() == "its first sign of life"
+        finally:
+            child.wait()
+            greets.join()
+
+
+def _greet(stranger: socket.socket) -> None:
+    """As a server of HTTP/2, who speaks first."""
+    visitor, _ = stranger.accept()
+    with visitor:
+        visitor.sendall(bytes(3) + b"\x04" + bytes(5) + b"\r\n")
