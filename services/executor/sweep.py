@@ -63,11 +63,17 @@ class Sweeper:
                 _log.warning("sweep.unreachable", problem=str(problem))
 
     async def _sweep(self) -> None:
+        """What was written just now is on its way here by itself, and is not read."""
         held: frozenset[Partition] = self._partitions.held()
         if not held:
             return
         await self._changes.sweep(held, _ROWS_MAX)
-        rows = await self._copy_orders.open_rows(held, statuses=_UNSETTLED, limit=_ROWS_MAX)
+        rows = await self._copy_orders.open_rows(
+            held,
+            written_before_ns=self._clock.now_ns() - self._sweep_after_ns,
+            statuses=_UNSETTLED,
+            limit=_ROWS_MAX,
+        )
         for row in rows:
             if not self._floor.knows(row.order.copy_order_id):
                 self._look_at(row)

@@ -248,7 +248,9 @@ class FakeRows:
         return [
             row
             for row in self.rows.values()
-            if row.order.status in wanted and partition_of(row.order.account_id) in some
+            if row.order.status in wanted
+            and partition_of(row.order.account_id) in some
+            and (written_before_ns is None or row.written_ns < written_before_ns)
         ][:limit]
 
     async def by_ids(self, ids: Iterable[CopyOrderId]) -> Mapping[CopyOrderId, CopyRow]:
