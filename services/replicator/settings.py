@@ -13,7 +13,7 @@ class Settings(PartitionSettings):
         default=100, minimum=1, maximum=5_000, about="followers decided and committed in one transaction"
     )
     chunks_at_once: int = setting(
-        default=4, minimum=1, maximum=64, about="chunks that are decided and committed side by side"
+        default=2, minimum=1, maximum=64, about="chunks that are decided and committed side by side"
     )
     stream_batch_events: int = setting(
         default=500, minimum=1, maximum=2_000, about="most events taken from a feed at once"

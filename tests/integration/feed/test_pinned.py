@@ -93,6 +93,16 @@ async def until_one_socket(stage: World, *accounts: AccountId) -> None:
     await until(look, "each account has one socket")
 
 
+async def until_listed(stub: feed_pb2_grpc.FeedServiceStub, account: AccountId) -> None:
+    """It runs that session, and has let go of every other."""
+
+    async def look() -> bool:
+        listed = await stub.ListSessions(feed_pb2.FeedServiceListSessionsRequest())
+        return [each.session_id for each in listed.sessions] == [account]
+
+    await until(look, f"{account} is listed alone")
+
+
 async def neighbours(stage: World) -> tuple[AccountId, AccountId]:
     """Two accounts in one partition."""
     home = partition_of(AccountId("fyers:XL0"))
@@ -240,10 +250,7 @@ async def test_who_asks_of_a_pinned_session_is_sent_to_its_pod(stage: World) -> 
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await feed_pb2_grpc.FeedServiceStub(channel).DisconnectSession(part)
             assert status_of(caught.value).reason == "NOT_OWNER"
-            listed = await feed_pb2_grpc.FeedServiceStub(channel).ListSessions(
-                feed_pb2.FeedServiceListSessionsRequest()
-            )
-            assert [each.session_id for each in listed.sessions] == [shared]
+            await until_listed(feed_pb2_grpc.FeedServiceStub(channel), shared)
         async with grpc.aio.insecure_channel(address) as channel:
             stub = feed_pb2_grpc.FeedServiceStub(channel)
             parted = (await stub.DisconnectSession(part)).session
@@ -251,6 +258,5 @@ async def test_who_asks_of_a_pinned_session_is_sent_to_its_pod(stage: World) -> 
             assert parted.owner_address == address
             assert not stage.sim.sockets.connected(client_of(pinned))
             await stub.ConnectSession(join)
-            listed = await stub.ListSessions(feed_pb2.FeedServiceListSessionsRequest())
-            assert [each.session_id for each in listed.sessions] == [pinned]
+            await until_listed(stub, pinned)
         await stage.until_state(pinned, "LIVE")
