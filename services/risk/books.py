@@ -107,13 +107,17 @@ class Books:
         members: dict[Partition, list[Account]] = {partition: [] for partition in partitions}
         for account in await self._accounts.in_partitions(partitions):
             members[partition_of(account.account_id)].append(account)
-        for partition in partitions:
-            rebuilt = await self._rebuilt(partition, heads.get(partition, Offset(0)), members[partition])
-            await self._know(rebuilt.listed)
-            if self._claims.get(partition) is claims[partition] is not None:
-                self._done[partition] = rebuilt.head
-                self._seat(members[partition], rebuilt)
-                self._on_ready({partition: rebuilt.head})
+        ready: dict[Partition, Offset] = {}
+        try:
+            for partition in partitions:
+                rebuilt = await self._rebuilt(partition, heads.get(partition, Offset(0)), members[partition])
+                await self._know(rebuilt.listed)
+                if self._claims.get(partition) is claims[partition] is not None:
+                    self._done[partition] = ready[partition] = rebuilt.head
+                    self._seat(members[partition], rebuilt)
+        finally:  # in one go: each call of it is a stream of its own
+            if ready := {each: head for each, head in ready.items() if self.ready(each)}:
+                self._on_ready(ready)
         missed = {each for each in self._missed if self.ready(partition_of(each))}
         await self._admit(missed)
         self._missed -= missed

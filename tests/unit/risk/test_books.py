@@ -68,8 +68,11 @@ class Facts:
         self.meanwhile: list[Fact] = []
         self.reads = 0
         self.floor = 0
+        self.away = False
 
     async def read(self, partition: Partition, after: Offset, up_to: Offset, limit: int) -> Sequence[Event]:
+        if self.away:
+            raise Unavailable("the database is away")
         self.reads += 1
         if after < self.floor:
             raise Forgotten(f"kept from {self.floor + 1} on")
@@ -309,3 +312,19 @@ async def test_a_journal_that_no_longer_reaches_back_leaves_everyone_marked() ->
 def test_a_listed_instrument_has_what_is_asked_of_it() -> None:
     """Keeps the stand-in honest."""
     assert "multiplier" in Instrument.__dataclass_fields__
+
+
+async def test_what_is_loaded_together_is_followed_together_as_far_as_it_came() -> None:
+    stage = Stage()
+    told: list[Mapping[Partition, Offset]] = []
+    stage.books._on_ready = told.append
+    await stage.journaled(bought(1))
+    empty, another = Partition((HOME + 1) % 256), Partition((HOME + 2) % 256)
+    stage.books.want([empty, another, HOME])
+    stage.facts.away = True
+    with pytest.raises(Unavailable):
+        await stage.books.load([empty, another, HOME])
+    assert told == [{empty: 0, another: 0}]
+    stage.facts.away = False
+    await stage.books.load([HOME])
+    assert told[1:] == [{HOME: 1}]
