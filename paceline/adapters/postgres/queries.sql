@@ -2034,9 +2034,17 @@ WHERE mine.turn = excluded.turn - 1
 RETURNING account_id
 
 -- name: alerts_lay_out
--- Alerts for everyone who wants them.
-SELECT paceline_alert(alert_id, account_id, kind, facts)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS given(alert_id, account_id, kind, facts)
+-- Alerts for everyone who wants them, each name once: as paceline_alert does, of many in one go.
+WITH fresh AS (
+    INSERT INTO alerts (alert_id, account_id, partition, kind, facts)
+    SELECT g.alert_id, a.account_id, a.partition, g.kind, g.facts
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[]) AS g(alert_id, account_id, kind, facts)
+    JOIN accounts a USING (account_id)
+    ORDER BY g.alert_id
+    ON CONFLICT DO NOTHING RETURNING alert_id, account_id, partition
+)
+INSERT INTO alert_deliveries (alert_id, target_id, partition)
+SELECT f.alert_id, t.target_id, f.partition FROM fresh f JOIN alert_targets t USING (account_id)
 
 -- name: trade_open
 -- Trades of accounts that are not closed.
