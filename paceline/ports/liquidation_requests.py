@@ -25,7 +25,7 @@ class Request:
 
 class LiquidationRequests(Protocol):
     async def unacknowledged(self, partitions: Iterable[Partition], limit: int) -> Sequence[Request]:
-        """The oldest first."""
+        """Whole accounts before copies, the oldest first."""
         ...
 
     async def create(self, request: Request, actor: str, request_id: str) -> Request:

@@ -28,7 +28,7 @@ _ANSWER_S = 5.0
 _AGAIN_NS = 1_000_000_000
 _BATCH = 1_000
 _FIRST = 8
-"""Of one call."""
+"""These need not wait for the others."""
 
 
 class Summoner:
@@ -68,30 +68,49 @@ class Summoner:
             await self._pause()
 
     async def turn(self) -> None:
-        """Asks for all that nobody acknowledged: whole accounts first, then by how little is left."""
-        wanted = await self._requests.unacknowledged(self._mine(), _BATCH)
+        """Asks for all that nobody acknowledged: whole accounts first, then by how little is left. The first
+        few are under way before the others are read.
+        """
+        first = await self._requests.unacknowledged(self._mine(), _FIRST)
+        if len(first) < _FIRST:
+            self._forget(first)
+            await self._call(self._due(first))
+            return
+        wanted: list[Request] = []
+
+        async def read() -> None:
+            wanted.extend(await self._requests.unacknowledged(self._mine(), _BATCH))
+
+        await together((self._call(self._due(first)), read()))
+        self._forget(wanted)
+        await self._call(self._due(wanted))
+
+    def _due(self, wanted: Sequence[Request]) -> list[Request]:
+        """Those that were not asked for a moment ago; from here on they were."""
         now_ns = self._clock.monotonic_ns()
         due = [
             each
             for each in wanted
             if now_ns - self._tried_ns.get(each.liquidation_id, now_ns - _AGAIN_NS) >= _AGAIN_NS
         ]
+        self._tried_ns |= {each.liquidation_id: now_ns for each in due}
+        return due
+
+    def _forget(self, wanted: Iterable[Request]) -> None:
+        """Whoever is acknowledged."""
         here = {each.liquidation_id for each in wanted}
         self._tried_ns = {each: at_ns for each, at_ns in self._tried_ns.items() if each in here}
-        self._tried_ns |= {each.liquidation_id: now_ns for each in due}
+
+    async def _call(self, due: Sequence[Request]) -> None:
         calls: defaultdict[str | None, list[Request]] = defaultdict(list)
         for each in sorted(due, key=_rank):
             calls[self._executors.address(partition_of(each.account_id))].append(each)
         await together(self._ask_all(address, requests) for address, requests in calls.items())
 
     async def _ask_all(self, address: str | None, requests: Sequence[Request]) -> None:
-        """One executor, in this order: the first few alone, so that they need not wait for the others.
-        Whoever does not answer is not asked for the rest now.
-        """
-        first = min(_FIRST, self._at_once)
-        starts = [0, *range(first, len(requests), self._at_once)]
-        for start, end in zip(starts, [*starts[1:], len(requests)], strict=True):
-            some = requests[start:end]
+        """One executor, in this order. Whoever does not answer is not asked for the rest now."""
+        for start in range(0, len(requests), self._at_once):
+            some = requests[start : start + self._at_once]
             answer = await self._ask(address, some)
             if isinstance(answer, str):
                 self._unheard(some, {each.liquidation_id: answer for each in some})

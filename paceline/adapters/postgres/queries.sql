@@ -1918,11 +1918,11 @@ ON CONFLICT DO NOTHING
 RETURNING liquidation_id, account_id, subscription_id, reason
 
 -- name: liquidation_requests_open
--- Those that no executor has acknowledged, in some partitions.
+-- Those that no executor has acknowledged, in some partitions: whole accounts before copies, the oldest first.
 SELECT liquidation_id, account_id, subscription_id, cause, cause_id, reason, evidence, level
 FROM liquidation_requests
 WHERE acknowledged_at IS NULL AND partition = ANY($1::smallint[])
-ORDER BY requested_at, liquidation_id LIMIT $2
+ORDER BY subscription_id IS NOT NULL, requested_at, liquidation_id LIMIT $2
 
 -- name: barriers_underway
 -- Liquidations that run, and those that are wanted and not begun; what begins is told once at least.

@@ -121,6 +121,10 @@ async def test_a_liquidation_cascades_wherever_the_account_leads(
     }
     assert next(each for each in found if each.subscription_id is None) == wanted(root)
     assert [each.evidence for each in found] == [CAUSE] * 3
+    await database.execute(
+        "UPDATE liquidation_requests SET requested_at = now() - interval '1 s' WHERE subscription_id <> ''"
+    )
+    assert [each.subscription_id for each in await requests.unacknowledged(ALL, 1)] == [None]
     rows = await database.fetch("SELECT account_id FROM alerts WHERE kind = 'LIQUIDATION_BEGUN'")
     assert {row["account_id"] for row in rows} == {ME, OTHER, onward}
     await requests.acknowledge([each.liquidation_id for each in found])
