@@ -50,7 +50,7 @@ _WATCH_S = 0.5
 _STIRRED_S = 0.25
 """News of one moment is one look."""
 _LOOKS_AT_ONCE = 64
-_ACTS_AT_ONCE = 50
+_ACTS_AT_ONCE = 100
 """Accounts in one transaction."""
 _FROZEN = "nothing else is sent from here on"
 _WAITING_PACES = 4
@@ -114,6 +114,9 @@ class Liquidator:
         self._breath_s = min(settle_ms / 8_000, _STIRRED_S)
         self._runs: dict[LiquidationId, _Run] = {}
         self._turns = Turns(_LOOKS_AT_ONCE)
+        self._unseen: set[LiquidationId] = set()
+        """Nothing was done for these yet: others look again a while later."""
+        self._all_seen = asyncio.Event()
         self._acts: Grouped[Act, Sequence[CopyOrder]] = Grouped(self._carry_out, _ACTS_AT_ONCE)
         self._gate = RepeatGate(clock)
 
@@ -164,6 +167,7 @@ class Liquidator:
         left = [each for each in self._runs.values() if partition_of(each.liquidation.account_id) in gone]
         for run in left:
             self._runs.pop(run.liquidation.liquidation_id, None)
+            self._saw(run)
         await _end(left)
         self.freezes.lose(gone)
 
@@ -193,8 +197,15 @@ class Liquidator:
                 continue
             since_ns = None if each.state is _S.STORED else self._clock.monotonic_ns()
             run = self._runs[each.liquidation_id] = _Run(each, Memory(since_ns))
+            self._unseen.add(each.liquidation_id)
+            self._all_seen.clear()
             self.freezes.begin(each)
             run.task = asyncio.create_task(self._go(run))
+
+    def _saw(self, run: _Run) -> None:
+        self._unseen.discard(run.liquidation.liquidation_id)
+        if not self._unseen:
+            self._all_seen.set()
 
     async def _go(self, run: _Run) -> None:
         name = run.liquidation.liquidation_id
@@ -213,14 +224,15 @@ class Liquidator:
     async def _turn(self, run: _Run) -> bool:
         """Whether it is done. Nothing but the loss of the partition ends it otherwise."""
         try:
-            async with self._turns.turn(run.rank):
-                return await self._pass(run)
+            return await self._pass(run)
         except NotOwner:
             raise
         except BrokerAuthFailed as problem:
             await self._wait(run, _S.WAITS_LOGIN, problem)
         except (BrokerError, Unavailable) as problem:
             await self._wait(run, _S.WAITS_BOOKS, problem)
+        finally:
+            self._saw(run)
         return False
 
     async def _wait(self, run: _Run, state: LiquidationState, problem: Exception) -> None:
@@ -231,14 +243,15 @@ class Liquidator:
             _log.warning("liquidation.untold", account=run.liquidation.account_id, problem=str(away))
 
     async def _pass(self, run: _Run) -> bool:
-        """One look, and what follows from it. A step is written before it is done."""
+        """One look, and what follows from it. A step is written before it is done; others look meanwhile."""
         of = run.liquidation
         if of.whole and self.freezes.of(of.account_id) is None:
             await self.freezes.reload([of.account_id])
         if of.level is LiquidationLevel.STOP_ENTRIES:
             await self._write(run, [])
             return await self._finish(run)
-        sight = await self._sights.look(of, run.memory)
+        async with self._turns.turn(run.rank):
+            sight = await self._sights.look(of, run.memory)
         epoch = self._partitions.lease(partition_of(of.account_id)).epoch
         for row, report in sight.ended:
             self._outlets.put(Outcome(row.order, report, epoch, row.attempts))
@@ -376,15 +389,20 @@ class Liquidator:
     async def _pause(self, run: _Run) -> None:
         waits = run.liquidation.state.waits
         await self._clock.sleep(self._breath_s)
-        with_patience = self._pace_s * (_WAITING_PACES if waits else 1)
-        waiting = asyncio.ensure_future(run.stirred.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(with_patience))
+        await self._either(run.stirred, self._pace_s * (_WAITING_PACES if waits else 1))
+        if self._unseen:
+            await self._either(self._all_seen, self._pace_s)
+        run.stirred.clear()
+
+    async def _either(self, event: asyncio.Event, seconds: float) -> None:
+        """What comes first."""
+        waiting = asyncio.ensure_future(event.wait())
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
             await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
             sleeping.cancel()
-        run.stirred.clear()
 
     def _count(self) -> None:
         states = Counter(each.liquidation.state for each in self._runs.values())

@@ -76,16 +76,20 @@ class PostgresLiquidations:
             ours = await _ours(transaction, epochs)
             refused = await _refused(transaction, ours, wanted)
             sound = [each for each in wanted if each.liquidation_id not in refused]
-            if sound:
-                rows = await transaction.fetch(
-                    _INSERT, *columns([liquidation_columns(each) for each in sound], 13)
-                )
-                new = {row["liquidation_id"] for row in rows}
-                begun = {each.liquidation_id: each for each in sound if each.liquidation_id in new}
-                await _begin(transaction, list(begun.values()))
-            found = await transaction.fetch(_GET, [each.liquidation_id for each in sound])
-            known = await transaction.fetch(_ACCOUNTS, [each.account_id for each in sound])
-        stored = {each.liquidation_id: each for each in map(liquidation_of, found)}
+            rows = (
+                await transaction.fetch(_INSERT, *columns([liquidation_columns(each) for each in sound], 13))
+                if sound
+                else []
+            )
+            stored = {each.liquidation_id: each for each in map(liquidation_of, rows)}
+            begun = {each.liquidation_id: each for each in sound if each.liquidation_id in stored}
+            await _begin(transaction, list(begun.values()))
+            others = [each for each in sound if each.liquidation_id not in stored]
+            known: Sequence[Row] = ()
+            if others:
+                found = await transaction.fetch(_GET, [each.liquidation_id for each in others])
+                stored |= {each.liquidation_id: each for each in map(liquidation_of, found)}
+                known = await transaction.fetch(_ACCOUNTS, [each.account_id for each in others])
         accounts = {row["account_id"] for row in known}
         return [
             refused.get(each.liquidation_id) or _as_asked(each, stored.get(each.liquidation_id), accounts)

@@ -2292,7 +2292,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
 JOIN accounts a USING (account_id)
 ORDER BY n
 ON CONFLICT DO NOTHING
-RETURNING liquidation_id
+RETURNING *
 
 -- name: liquidation_copies_of
 -- Whose subscriptions they are.
@@ -2308,7 +2308,8 @@ SELECT * FROM liquidations WHERE liquidation_id = ANY($1::text[])
 
 -- name: liquidation_lock
 -- Liquidations, kept from moving until the transaction ends.
-SELECT * FROM liquidations WHERE liquidation_id = ANY($1::text[]) ORDER BY liquidation_id FOR UPDATE
+SELECT liquidation_id, finished_at FROM liquidations WHERE liquidation_id = ANY($1::text[])
+ORDER BY liquidation_id FOR UPDATE
 
 -- name: liquidation_running
 -- Those of some partitions that are not done, oldest first.
