@@ -85,12 +85,15 @@ class Figures:
     exposure: Decimal = ZERO
     positions: int = 0
     sound: bool = True
-    """Prices and funds are fresh, and do not contradict each other."""
+    """The funds are fresh, and what is held contradicts nothing that the broker says."""
+    priced: bool = True
+    """So are all prices. Otherwise the exposure is that of what has a fresh one: it is more, never less."""
 
     @property
     def usable(self) -> bool:
+        """Results can be told by them; without all prices only caps can."""
         numbers = (self.realised, self.before or ZERO, self.unrealised, self.equity, self.exposure)
-        return self.sound and all(each.is_finite() for each in numbers)
+        return self.sound and self.priced and all(each.is_finite() for each in numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +132,19 @@ class Trip:
 
 
 def seen(marks: Marks | None, figures: Figures) -> Marks | None:
-    """The marks after a look; what is not usable, or of a day that is over, moves none of them.
+    """The marks after a look; what is not usable begins a day at most, and a day that is over moves none.
 
     On the first look what is held already is not today's loss; what was realised today is.
     """
+    if marks is not None and figures.sound and figures.day > marks.day:
+        kept = EXACT.add(marks.kept, marks.realised)
+        marks = replace(marks, day=figures.day, kept=kept, realised=ZERO, opened=marks.profit)
     if not figures.usable:
         return marks
     if marks is None:
         marks = Marks(figures.day, opened=figures.unrealised)
     if figures.day < marks.day:
         return marks
-    if figures.day > marks.day:
-        kept = EXACT.add(marks.kept, marks.realised)
-        marks = replace(marks, day=figures.day, kept=kept, opened=marks.profit)
     profit = _profit(marks, figures.realised, figures)
     sure = profit if figures.before is None else min(profit, _profit(marks, figures.before, figures))
     return replace(
@@ -158,14 +161,16 @@ def account_trips(
 ) -> tuple[Trip, ...]:
     """Guards that trip now, by marks that have seen these figures; those that stand tripped do not again.
 
-    A loss needs two readings of the funds that agree on it.
+    A loss needs all prices, and two readings of the funds that agree on it; a price that is missing hides
+    nothing that is too much without it.
     """
-    if not figures.usable or marks is None or marks.day != figures.day:
+    if not figures.sound or marks is None or marks.day != figures.day:
         return ()
     found: list[Trip] = []
-    if figures.before is not None:
+    if figures.usable and figures.before is not None:
         found += _losses(guards, marks, figures, figures.before)
-    if guards.max_exposure is not None and figures.exposure > guards.max_exposure:
+    known = figures.exposure.is_finite()
+    if guards.max_exposure is not None and known and figures.exposure > guards.max_exposure:
         found.append(Trip(GuardKind.EXPOSURE, guards.max_exposure, figures.exposure))
     most = guards.max_open_positions
     if most is not None and figures.positions > most:

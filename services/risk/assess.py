@@ -31,8 +31,14 @@ class Assessment:
 
     unrealised: Ints
     stale: Flags
-    late_prices: int
-    """Held instruments whose price is missing, too old or not to be trusted."""
+    unsure: Flags
+    """Stale whatever the prices are."""
+    late: Flags
+    """Of every instrument: held, and its price is missing, too old or not to be trusted."""
+
+    @property
+    def late_prices(self) -> int:
+        return int(self.late.sum())
 
 
 def assess(
@@ -58,12 +64,13 @@ def assess(
     np.add.at(unrealised, account, worth)
 
     late = _late(instruments, now_ns, ages)
-    stale = funds_ns < now_ns - ages.funds_max_ms * _NS_PER_MS
-    stale |= accounts.broken[of]
-    stale |= funds_ns < accounts.doubt_ns[of]
+    unsure = funds_ns < now_ns - ages.funds_max_ms * _NS_PER_MS
+    unsure |= accounts.broken[of]
+    unsure |= funds_ns < accounts.doubt_ns[of]
+    stale = unsure.copy()
     if late.any():
         stale[account[np.take(late, instrument) & (quantity != 0)]] = True
-    return Assessment(unrealised, stale, int(late.sum()))
+    return Assessment(unrealised, stale, unsure, late)
 
 
 def touched(accounts: AccountTable, cells: CellTable, moved: Flags) -> Part:

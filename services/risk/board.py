@@ -328,6 +328,8 @@ class Board:
         accounts.see_some(of)
         accounts.unrealised[of] = result.unrealised
         accounts.stale[of] = result.stale
+        accounts.unsure[of] = result.unsure
+        self.instruments.late[: self.instruments.top] = result.late
         accounts.turn[of] = np.where(changed, self.turns, accounts.turn[of])
         accounts.touched[of] = False
 

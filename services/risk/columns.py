@@ -110,6 +110,8 @@ class AccountTable(Table):
     seen_funds_ns: Ints = field(default_factory=_ints)
     unrealised: Ints = field(default_factory=_ints)
     stale: Flags = field(default_factory=_flags)
+    unsure: Flags = field(default_factory=_flags)
+    """Stale whatever the prices are."""
 
     since_ns: Ints = field(default_factory=_ints)
     """When it was first laid out to be told."""
@@ -176,5 +178,7 @@ class InstrumentTable(Table):
     """The newest that was told of it cannot be a price."""
     moved: Flags = field(default_factory=_flags)
     """Told since the last pass."""
+    late: Flags = field(default_factory=_flags)
+    """Held, and by the last pass of no price that can be acted on."""
     largest: Ints = field(default_factory=_ints)
     """The largest quantity that one account held of it since anybody did."""

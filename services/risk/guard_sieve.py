@@ -12,19 +12,21 @@ _SLACK = 1e-6
 def beyond(accounts: AccountTable, cells: CellTable, instruments: InstrumentTable) -> Ints:
     """Rows, as of the last pass; on the way peaks follow what two readings of the funds agree on."""
     top = accounts.top
-    sound = accounts.guarded[:top] & ~accounts.stale[:top] & (accounts.seen_funds_ns[:top] > 0)
+    sure = accounts.guarded[:top] & ~accounts.unsure[:top] & (accounts.seen_funds_ns[:top] > 0)
     # where a newer reading waits for its pass, the one before it is the one that is seen: it confirms nothing
-    sound &= accounts.seen_funds_ns[:top] == accounts.funds_ns[:top]
+    sure &= accounts.seen_funds_ns[:top] == accounts.funds_ns[:top]
+    sound = sure & ~accounts.stale[:top]
     unrealised, realised = accounts.unrealised[:top], accounts.seen_realised[:top]
     profit = realised + unrealised
     before = accounts.before_realised[:top] + accounts.gained[:top]
-    sure = np.where(accounts.twice[:top], np.minimum(realised, before), realised) + unrealised
+    least = np.where(accounts.twice[:top], np.minimum(realised, before), realised) + unrealised
     peak = accounts.guard_peak[:top]
-    np.maximum(peak, sure, out=peak, where=sound)
+    np.maximum(peak, least, out=peak, where=sound)
     outside = profit <= accounts.guard_low[:top]
     outside |= _fallen(accounts, peak - profit)
-    outside |= _capped(accounts, cells, instruments)
-    return np.flatnonzero(outside & sound)
+    outside &= sound
+    outside |= _capped(accounts, cells, instruments) & sure
+    return np.flatnonzero(outside)
 
 
 def _fallen(accounts: AccountTable, fall: Ints) -> Flags:
@@ -35,6 +37,7 @@ def _fallen(accounts: AccountTable, fall: Ints) -> Flags:
 
 
 def _capped(accounts: AccountTable, cells: CellTable, instruments: InstrumentTable) -> Flags:
+    """What has no fresh price counts as a position, and not as money."""
     top, held = accounts.top, cells.top
     counts, exposures = accounts.guard_positions[:top], accounts.guard_exposure[:top]
     over = np.zeros(top, np.bool_)
@@ -46,6 +49,7 @@ def _capped(accounts: AccountTable, cells: CellTable, instruments: InstrumentTab
     if exposures.any():
         instrument = cells.instrument[:held]
         worth = np.take(instruments.price, instrument) * np.take(instruments.multiplier, instrument)
+        worth[np.take(instruments.late, instrument)] = 0
         money = np.bincount(owner, weights=worth.astype(np.float64) * quantity, minlength=top)[:top]
         over |= (exposures > 0) & (money * (1.0 + _SLACK) > exposures)
     return over

@@ -227,14 +227,19 @@ class Warden:
             equity=decimal_of(cash + realised + collateral + unrealised),
             exposure=decimal_of(self._exposure(seat)),
             positions=len(seat.cells),
-            sound=bool(accounts.seen_funds_ns[row]) and not accounts.stale[row] and self._board.as_seen(seat),
+            sound=bool(accounts.seen_funds_ns[row])
+            and not accounts.unsure[row]
+            and self._board.as_seen(seat),
+            priced=not accounts.stale[row],
         )
 
     def _exposure(self, seat: Seat) -> int:
+        """Of what has a price to act on."""
         prices = self._board.instruments
         return sum(
             abs(position.quantity) * int(prices.price[place]) * int(prices.multiplier[place])
             for _, position, place in self._board.positions(seat)
+            if not prices.late[place]
         )
 
     def _applicable(self, seat: Seat, guards: AccountGuards) -> AccountGuards:

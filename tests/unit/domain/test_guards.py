@@ -46,12 +46,13 @@ def at(
     exposure: int = 0,
     positions: int = 0,
     sound: bool = True,
+    priced: bool = True,
     cash: Decimal = CASH,
 ) -> Figures:
     first, open_ = Decimal(realised), Decimal(unrealised)
     other = first if before == "same" else None if before is None else Decimal(before)
     equity = cash + first + open_ if first.is_finite() and open_.is_finite() else cash
-    return Figures(day, first, other, open_, equity, d(exposure), positions, sound)
+    return Figures(day, first, other, open_, equity, d(exposure), positions, sound, priced)
 
 
 def walk(guards: AccountGuards, *looks: Figures, marks: Marks | None = None) -> list[tuple[str, Decimal]]:
@@ -99,6 +100,13 @@ TUESDAY = MONDAY + timedelta(days=1)
         (MUCH, [at(exposure=50_000)], []),
         (MUCH, [at(exposure=50_001, before=None)], [("EXPOSURE", d(50_001))]),
         (MUCH, [at(exposure=90_000, sound=False)], []),
+        (MUCH, [at(exposure=90_000, priced=False)], []),
+        (MUCH, [at(), at(exposure=50_001, priced=False)], [("EXPOSURE", d(50_001))]),
+        (LOSS, [at(), at(-1_200, priced=False)], []),
+        (LOSS, [at(-900), at(0, -5_000, day=TUESDAY, priced=False), at(0, -999, day=TUESDAY)], []),
+        (FALL, [at(0, 20_000), at(0, 8_000, priced=False)], []),
+        (MANY, [at(), at(positions=3, day=TUESDAY, priced=False)], [("OPEN_POSITIONS", d(3))]),
+        (MANY, [at(), at(positions=3, sound=False, priced=False)], []),
         (MANY, [at(positions=2)], []),
         (MANY, [at(positions=3), at(positions=1), at(positions=4)], [("OPEN_POSITIONS", d(3))]),
     ],
@@ -113,6 +121,14 @@ def test_a_day_opens_with_what_the_day_before_closed_with() -> None:
     marks = seen(seen(None, at(-300, 200)), at(50, 100, day=TUESDAY))
     assert marks is not None
     assert (marks.kept, marks.opened, marks.profit) == (d(-300), d(-100), d(-150))
+
+
+def test_a_day_that_begins_without_all_prices_is_the_same_day() -> None:
+    first = seen(None, at(-300, 200))
+    blind = seen(first, at(40, -7_000, day=TUESDAY, priced=False))
+    assert blind is not None
+    assert (blind.day, blind.kept, blind.opened) == (TUESDAY, d(-300), d(-100))
+    assert seen(blind, at(50, 100, day=TUESDAY)) == seen(first, at(50, 100, day=TUESDAY))
 
 
 def test_armed_again_it_is_measured_from_where_it_stands() -> None:

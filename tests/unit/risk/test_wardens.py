@@ -38,7 +38,7 @@ from services.risk.scale import price_units
 from services.risk.tripping import Register, TradingHours
 from tests.fakes.clock import FakeClock
 from tests.unit.domain.given import d
-from tests.unit.risk.given import NOW, SBIN, account, board, fill, funds
+from tests.unit.risk.given import NIFTY, NOW, SBIN, account, board, fill, funds
 
 ME = AccountId("fyers:F1")
 NAME = SubscriptionId("sub-1")
@@ -239,6 +239,30 @@ async def test_caps_trip_beyond_what_is_allowed() -> None:
     assert await stage.look() == [GuardKind.EXPOSURE, GuardKind.OPEN_POSITIONS]
     assert [each.request for each in stage.rows.trips] == [None, None]
     assert stage.woken == 0
+
+
+async def test_a_price_that_is_missing_hides_a_result_but_nothing_that_is_too_much_without_it() -> None:
+    stage = Stage(replace(LOSS, max_exposure=d(81_000), max_open_positions=1))
+    assert await stage.at(800) == []
+    stage.board.fold(fill(ME, 10, "24000", NIFTY))
+    many, much = GuardKind.OPEN_POSITIONS, GuardKind.EXPOSURE
+    assert await stage.at(810) == [many]
+    assert await stage.at("810.01") == [many, much]
+    assert stage.rows.trips[-1].observed == d("81_001")
+    assert await stage.at(700) == [many, much]
+    stage.board.set_price(NIFTY.instrument_id, price_units(24_000, 0), stage.clock.now_ns())
+    assert await stage.look() == [many, much, GuardKind.DAILY_LOSS]
+
+
+async def test_what_its_broker_contradicts_is_not_counted_as_held() -> None:
+    stage = Stage(AccountGuards(max_open_positions=1, level=LiquidationLevel.FLATTEN))
+    assert await stage.at(800) == []
+    stage.board.fold(fill(ME, 10, "24000", NIFTY))
+    stage.clock.advance(1)
+    stage.board.doubt(stage.board.seats[ME], stage.clock.now_ns())
+    assert await stage.at(800) == []
+    stage.funds()
+    assert await stage.look() == [GuardKind.OPEN_POSITIONS]
 
 
 @pytest.mark.parametrize("guards", [LOSS, STOP])
