@@ -126,7 +126,7 @@ class PostgresLiquidations:
         return [step_of(row) for row in await self._database.fetch(_STEPS, liquidation_id, after, limit)]
 
     async def rows(self, of: Sequence[Liquidation]) -> Sequence[Sequence[CopyRow]]:
-        given = columns([(each.account_id, each.prefix) for each in of], 2)
+        given = columns([(each.account_id, each.prefix, partition_of(each.account_id)) for each in of], 3)
         found: list[list[CopyRow]] = [[] for _ in of]
         for row in await self._database.fetch(_ROWS, *given):
             found[row["n"] - 1].append(copy_row_of(row))

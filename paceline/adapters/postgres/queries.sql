@@ -2352,10 +2352,15 @@ SELECT * FROM liquidation_steps WHERE liquidation_id = $1 AND number > $2 ORDER 
 
 -- name: liquidation_rows
 -- Orders of liquidations by the beginning of their causes, and all of their accounts that have not ended.
-SELECT g.n, o.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS g(account_id, prefix, n)
-JOIN copy_orders o ON o.account_id = g.account_id AND (o.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
-    OR (o.cause_kind = 'LIQUIDATION' AND starts_with(o.cause_identity, g.prefix)))
-ORDER BY o.planned_ns, o.copy_order_id
+-- What an account traded otherwise, and ended, is not looked at.
+WITH g AS (SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[]) WITH ORDINALITY
+    AS t(account_id, prefix, partition, n))
+SELECT g.n, o.* FROM g JOIN copy_orders o ON o.partition = g.partition AND o.account_id = g.account_id
+    AND o.status IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+UNION ALL
+SELECT g.n, o.* FROM g JOIN copy_orders o ON o.account_id = g.account_id AND o.cause_kind = 'LIQUIDATION'
+    AND starts_with(o.cause_identity, g.prefix) AND o.status NOT IN ('PLANNED', 'UNKNOWN', 'WORKING', 'PARTIAL')
+ORDER BY planned_ns, copy_order_id
 
 -- name: liquidation_ledgers
 -- The ledgers of some followers.

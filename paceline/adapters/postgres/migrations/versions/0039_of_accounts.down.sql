@@ -1,0 +1,2 @@
+DROP INDEX liquidation_requests_by_account;
+DROP INDEX copy_orders_of_liquidations;
