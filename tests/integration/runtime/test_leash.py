@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline.embedded.leash import Identity, end, leashed, spawn_leashed
+from paceline.embedded.leash import Identity, end, give_way, leashed, spawn_leashed
 from tests.integration.runtime.watching import runs, wait_until
 
 OWNER = """
@@ -45,6 +45,19 @@ def start_owner(death_signal: signal.Signals, *argv: str) -> tuple["subprocess.P
     child = int(owner.stdout.readline())
     owner.stdout.close()
     return owner, child
+
+
+def test_a_child_gives_way_to_others_in_its_session_and_among_them() -> None:
+    child = spawn_leashed([sys.executable, "-c", DOES_NOT_LISTEN], stdout=subprocess.DEVNULL)
+    try:
+        give_way(child, 7)
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7
+        among_sessions = Path(f"/proc/{child.pid}/autogroup")
+        if among_sessions.exists():
+            assert among_sessions.read_text().split()[-1] == "7"
+    finally:
+        end(child, signal.SIGKILL, within_s=30)
+    give_way(child, 7)  # it has ended: nobody to be asked
 
 
 def test_a_child_dies_with_a_parent_that_is_killed() -> None:
