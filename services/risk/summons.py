@@ -52,6 +52,8 @@ class Summoner:
         self._gate = RepeatGate(clock)
         self._news = asyncio.Event()
         self._tried_ns: dict[LiquidationId, int] = {}
+        self._stored: list[LiquidationId] = []
+        """By an executor, and not noted yet: nobody waits for that."""
 
     def wake(self) -> None:
         """Something new was written."""
@@ -71,6 +73,10 @@ class Summoner:
         """Asks for all that nobody acknowledged: whole accounts first, then by how little is left. The first
         few are under way before the others are read.
         """
+        await self._call_all()
+        await self._acknowledge()
+
+    async def _call_all(self) -> None:
         first = await self._requests.unacknowledged(self._mine(), _FIRST)
         if len(first) < _FIRST:
             self._forget(first)
@@ -111,13 +117,29 @@ class Summoner:
         """One executor, in this order. Whoever does not answer is not asked for the rest now."""
         for start in range(0, len(requests), self._at_once):
             some = requests[start : start + self._at_once]
-            answer = await self._ask(address, some)
+            answer = await self._asked(address, some)
             if isinstance(answer, str):
                 self._unheard(some, {each.liquidation_id: answer for each in some})
                 return
-            if answer.liquidation_ids:
-                await self._requests.acknowledge(map(LiquidationId, answer.liquidation_ids))
+            self._stored += map(LiquidationId, answer.liquidation_ids)
             self._unheard(some, {each.liquidation_id: each.reason for each in answer.refusals})
+
+    async def _asked(
+        self, address: str | None, requests: Sequence[Request]
+    ) -> executor_pb2.BeginLiquidationsResponse | str:
+        """What came before is noted meanwhile."""
+        answers: list[executor_pb2.BeginLiquidationsResponse | str] = []
+
+        async def ask() -> None:
+            answers.append(await self._ask(address, requests))
+
+        await together((ask(), self._acknowledge()))
+        return answers[0]
+
+    async def _acknowledge(self) -> None:
+        stored, self._stored = self._stored, []
+        if stored:
+            await self._requests.acknowledge(stored)
 
     async def _ask(
         self, address: str | None, requests: Sequence[Request]
