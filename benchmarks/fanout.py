@@ -7,6 +7,7 @@ import uvloop
 
 from benchmarks.arena import open_arena, stack
 from benchmarks.broker import broker_delay
+from benchmarks.cost import resident_mb
 from benchmarks.report import Result, spread
 from paceline.cli.stack import Stack
 from paceline.embedded.certificate import Certificate
@@ -40,7 +41,10 @@ def run(followers: int, delays: tuple[int, ...], rounds: int, seed: int) -> Resu
         met=all(value <= BAR for value in ratio.values()),
         headline=f"last of {followers}: {', '.join(words)}",
         floor=", ".join(f"{each['bare_ms']['p50']:.0f} ms" for each in bounds.values()),
-        notes=("TLS to the broker; what a process takes while nobody trades is not counted to the copies",),
+        notes=(
+            "TLS to the broker; what a process takes while nobody trades is not counted to the copies",
+            "executor_rss_mb is with a warm TLS connection for each follower; its bar is 500 MB",
+        ),
     )
 
 
@@ -58,5 +62,6 @@ async def _measured(
             "last_minus_bare_ms": round(median(last) - median(bare), 2),
             "cpu_us_per_copy": arena.cpu_us_per_copy(),
             "idle_cores": {name: round(cores, 3) for name, cores in arena.idle.items()},
+            "executor_rss_mb": resident_mb(running.pids["executor"]),
             "bare_ms": spread(bare),
         }
