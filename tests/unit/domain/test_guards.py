@@ -131,6 +131,13 @@ def test_a_day_that_begins_without_all_prices_is_the_same_day() -> None:
     assert seen(blind, at(50, 100, day=TUESDAY)) == seen(first, at(50, 100, day=TUESDAY))
 
 
+def test_days_that_begin_without_all_prices_keep_what_was_realised_before_them_once() -> None:
+    blind = seen(seen(None, at(-300, 200)), at(40, 0, day=TUESDAY, priced=False))
+    blind = seen(blind, at(40, 0, day=TUESDAY + timedelta(days=1), priced=False))
+    assert blind is not None
+    assert (blind.kept, blind.realised) == (d(-300), d(0))
+
+
 def test_armed_again_it_is_measured_from_where_it_stands() -> None:
     marks = seen(seen(None, at()), at(-1_200))
     assert marks is not None
