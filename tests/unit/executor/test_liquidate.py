@@ -2,20 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import cast
 
-from paceline.domain.copy_order import CopyOrder
+from paceline.domain.copy_order import CopyCommand, CopyOrder
 from paceline.domain.ids import AccountId, Epoch, LiquidationId, Partition, SubscriptionId
 from paceline.domain.liquidation import Liquidation, LiquidationCause, LiquidationLevel, View
 from paceline.domain.partitioning import partition_of
-from paceline.ports.liquidations import Act
+from paceline.ports.liquidations import Act, Liquidations
 from paceline.runtime.metrics import Metrics
-from paceline.runtime.partitions import Held
+from paceline.runtime.partitions import Held, Partitions
 from services.executor.freezes import Freezes
+from services.executor.hands import Hands
 from services.executor.liquidate import Liquidator, Outlets
-from services.executor.liquidation_view import Memory, Sight
+from services.executor.liquidation_view import Memory, Sight, Sights
 from tests.fakes.clock import FakeClock
 
 SETTLE_MS = 2_000
@@ -62,6 +63,10 @@ class Leases:
         return Held(partition, Epoch(1), 0)
 
 
+async def bring_nothing(_: Sequence[CopyCommand]) -> None:
+    """No order is open that could be changed."""
+
+
 def copies(number: int) -> Liquidation:
     return Liquidation(
         LiquidationId(f"l{number}"),
@@ -73,16 +78,18 @@ def copies(number: int) -> Liquidation:
 
 
 @asynccontextmanager
-async def under_way(clock: FakeClock, books: Books, wanted: Sequence[Liquidation]) -> Any:
-    stand_in: Any = Table()
-    others: Any = (books, Leases(), None)
+async def under_way(
+    clock: FakeClock, books: Books, wanted: Sequence[Liquidation]
+) -> AsyncIterator[Liquidator]:
+    """Nothing is ever sold, so that no hands are needed."""
+    table = cast(Liquidations, Table())
     liquidator = Liquidator(
-        stand_in,
-        Freezes(stand_in, "me"),
-        others[0],
-        others[2],
-        Outlets(lambda _: None, others[2], lambda _: None),
-        others[1],
+        table,
+        Freezes(table, "me"),
+        cast(Sights, books),
+        cast(Hands, None),
+        Outlets(lambda _: None, bring_nothing, lambda _: None),
+        cast(Partitions, Leases()),
         clock,
         Metrics(),
         SETTLE_MS,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import cast
 
 import grpc.aio
 
@@ -11,7 +11,9 @@ from paceline.adapters.wire.liquidations import liquidation_from_wire
 from paceline.api.v1 import executor_pb2, executor_pb2_grpc
 from paceline.domain.ids import AccountId, InstrumentId, LiquidationId, Partition, SubscriptionId
 from paceline.domain.liquidation import LiquidationCause, LiquidationLevel
-from paceline.ports.liquidation_requests import Request
+from paceline.ports.liquidation_requests import LiquidationRequests, Request
+from paceline.runtime.grpc_client import ChannelPool
+from paceline.runtime.routes import Routes
 from services.risk.summons import Summoner, request_to_wire
 from tests.fakes.clock import FakeClock
 
@@ -77,7 +79,7 @@ class Executor(executor_pb2_grpc.ExecutorServiceServicer):
     calls: list[list[str]] = field(default_factory=list)
 
     async def BeginLiquidations(  # noqa: N802 - the name of the call
-        self, request: executor_pb2.BeginLiquidationsRequest, context: Any
+        self, request: executor_pb2.BeginLiquidationsRequest, context: object
     ) -> executor_pb2.BeginLiquidationsResponse:
         names = [each.liquidation_id for each in request.liquidations]
         self.calls.append(names)
@@ -110,9 +112,15 @@ async def asked(table: Wanted, executor: Executor, turns: int = 1) -> list[list[
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            sign: Any = Signpost(channel)
-            requests: Any = table
-            summoner = Summoner(requests, lambda: [Partition(0)], sign, sign, FakeClock(), 100)
+            sign = Signpost(channel)
+            summoner = Summoner(
+                cast(LiquidationRequests, table),
+                lambda: [Partition(0)],
+                cast(ChannelPool, sign),
+                cast(Routes, sign),
+                FakeClock(),
+                100,
+            )
             for _ in range(turns):
                 await summoner.turn()
     finally:
